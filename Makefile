@@ -1,0 +1,133 @@
+# holdfast: everything a developer runs. `make help` lists the targets.
+# CI runs `make test` and nothing else, so a green `make test` here is a green CI.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+BIN              := $(CURDIR)/bin
+export PATH      := $(BIN):$(PATH):/usr/local/sbin:/usr/sbin:/sbin
+VERSION          ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS          := -X main.version=$(VERSION)
+GOLANGCI_VERSION := 2.15.0
+BENCHSTAT        := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
+
+# How long each fuzz target runs, and which packages `fuzz`, `bench` and `bench-compare` look at.
+FUZZTIME ?= 30s
+PKG      ?= ./...
+BENCH    ?= .
+COUNT    ?= 10
+# Arguments handed on to the program: make run ARGS='--log-level debug'
+ARGS     ?=
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## Build bin/holdfast
+	@mkdir -p $(BIN)
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/holdfast ./cmd/holdfast
+
+.PHONY: run
+run: build ## Build and start the broker on 127.0.0.1:1883, operators' API on 127.0.0.1:8088
+	exec $(BIN)/holdfast serve $(ARGS)
+
+.PHONY: test
+test: install-tools check-fmt vet lint race fuzz system ## Everything CI runs
+	@echo
+	@echo "==== make test: all passed ===="
+	@awk '$$1 == "ok" {n++} END {printf "unit tests:   %d packages, race detector on, order shuffled\n", n}' $(BIN)/race.log
+	@awk '$$1 == "fuzzed" {n++} END {printf "fuzz targets: %d, $(FUZZTIME) each\n", n}' $(BIN)/fuzz.log
+	@awk '$$1 == "ok" {n++} END {printf "end to end:   %d packages against the built binary\n", n}' $(BIN)/system.log
+
+.PHONY: check-fmt
+check-fmt: ## Fail where gofmt would change a file
+	@out=$$(gofmt -s -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	if [ -n "$$out" ]; then echo "gofmt -s would change:"; echo "$$out"; exit 1; fi
+
+.PHONY: vet
+vet: ## go vet, end-to-end tests included
+	go vet -tags system ./...
+
+.PHONY: lint
+lint: ## golangci-lint with .golangci.yml
+	@command -v golangci-lint >/dev/null || { echo "golangci-lint is missing: run 'make install-tools'"; exit 1; }
+	golangci-lint run ./...
+
+.PHONY: race
+race: ## Unit tests with the race detector, in random order
+	@mkdir -p $(BIN)
+	go test -race -shuffle=on $(PKG) 2>&1 | tee $(BIN)/race.log
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (default 30s)
+	@mkdir -p $(BIN)
+	@: > $(BIN)/fuzz.log
+	@go test -list '^Fuzz' $(PKG) > $(BIN)/fuzz.list
+	@awk '/^Fuzz/ {name[n++] = $$1} $$1 == "ok" {for (i = 0; i < n; i++) print $$2, name[i]; n = 0} $$1 == "?" {n = 0}' \
+		$(BIN)/fuzz.list > $(BIN)/fuzz.targets
+	@while read -r pkg target; do \
+		echo "== $$target in $$pkg, $(FUZZTIME)"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$pkg" </dev/null; \
+		echo "fuzzed $$pkg $$target" >> $(BIN)/fuzz.log; \
+	done < $(BIN)/fuzz.targets
+
+.PHONY: system
+system: build ## End-to-end tests: the real binary, Paho's clients and mosquitto's
+	@for tool in mosquitto mosquitto_pub mosquitto_sub; do \
+		command -v $$tool >/dev/null || { echo "$$tool is missing: run 'make install-tools'"; exit 1; }; done
+	HOLDFAST_TEST_BINARY=$(BIN)/holdfast go test -race -count=1 -shuffle=on -tags system ./internal/system/... 2>&1 | tee $(BIN)/system.log
+
+.PHONY: bench
+bench: ## Go benchmarks of PKG matching BENCH
+	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
+
+.PHONY: bench-peers
+bench-peers: build ## holdfast and Debian's mosquitto in turn, several rounds, with ratios
+	@command -v mosquitto >/dev/null || { echo "mosquitto is missing: run 'make install-tools'"; exit 1; }
+	$(BIN)/holdfast bench peers $(ARGS)
+
+.PHONY: bench-compare
+bench-compare: ## Go benchmarks of REF (default HEAD~1) against the working tree, through benchstat
+	@ref=$${REF:-HEAD~1}; dir=$$(mktemp -d); \
+	trap 'git worktree remove --force "$$dir/tree" >/dev/null 2>&1 || true; rm -rf "$$dir"' EXIT; \
+	git worktree add --detach "$$dir/tree" "$$ref" >/dev/null; \
+	echo "== $$ref"; \
+	(cd "$$dir/tree" && go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKG)) | tee "$$dir/old.txt"; \
+	echo "== working tree"; \
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKG) | tee "$$dir/new.txt"; \
+	go run $(BENCHSTAT) "$$dir/old.txt" "$$dir/new.txt"
+
+# The race detector needs a C compiler; the end-to-end tests need mosquitto and its clients.
+.PHONY: install-tools
+install-tools: ## Install what `make test` needs and is missing (Debian packages, golangci-lint)
+	@missing=(); \
+	command -v gcc >/dev/null || missing+=(gcc libc6-dev); \
+	command -v mosquitto >/dev/null || missing+=(mosquitto); \
+	command -v mosquitto_pub >/dev/null && command -v mosquitto_sub >/dev/null || missing+=(mosquitto-clients); \
+	if [ $${#missing[@]} -gt 0 ]; then \
+		as_root=(); \
+		if [ "$$(id -u)" -ne 0 ]; then \
+			command -v sudo >/dev/null || { echo "missing Debian packages: $${missing[*]}; install them as root and run this again"; exit 1; }; \
+			as_root=(sudo); \
+		fi; \
+		command -v apt-get >/dev/null || { echo "missing: $${missing[*]}; this system has no apt-get, install them by its own means"; exit 1; }; \
+		"$${as_root[@]}" apt-get update -q; \
+		"$${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$${missing[@]}"; \
+	fi
+	@mkdir -p $(BIN)
+	@if ! $(BIN)/golangci-lint version 2>/dev/null | grep -qF '$(GOLANGCI_VERSION)'; then \
+		echo "building golangci-lint $(GOLANGCI_VERSION) into bin (takes some minutes)"; \
+		GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(GOLANGCI_VERSION); \
+	fi
+
+.PHONY: generate
+generate: ## Write generated files anew (docs/configuration.md)
+	go generate ./...
+
+.PHONY: clean
+clean: ## Remove what the targets above have built
+	rm -rf $(BIN) holdfast-data
+	go clean -testcache
