@@ -1,0 +1,136 @@
+// Package config is the broker's configuration: one struct, its defaults, its checks, and the
+// four places a setting can come from. In order of precedence, highest first:
+//
+//  1. a command-line flag:        --log-level debug
+//  2. an environment variable:    HOLDFAST_LOG_LEVEL=debug
+//  3. a key of the YAML file:     log_level: debug
+//  4. the default.
+//
+// The name of a setting is its YAML path. Its environment variable is HOLDFAST_ and that path in
+// upper case, with an underscore for each dot: broker.max_inflight is HOLDFAST_BROKER_MAX_INFLIGHT.
+// Settings with a `usage` tag are flags as well, under the path with dashes. A name that no setting
+// has is refused in all three places. docs/configuration.md is generated from the comments below.
+package config
+
+import "time"
+
+//go:generate go test -count=1 -run ^TestReferenceIsCurrent$ -update .
+
+// Config is the configuration of `holdfast serve`. Its zero value is not valid: start from [Default]
+// or [Edge].
+type Config struct {
+	// Listen is the list of listeners, as URLs. `mqtt://HOST:PORT` is MQTT over TCP (the port is 1883
+	// when left out, any free port when 0; an empty HOST is every address of the machine);
+	// `unix:///PATH` is MQTT over a Unix socket. In the environment the URLs are separated by commas.
+	// A list given at one place replaces the whole list of the places below it. A listener that other
+	// machines can reach is refused while there is no authentication, unless allow_anonymous is set.
+	Listen []string `yaml:"listen" usage:"listen on this URL: mqtt://HOST:PORT or unix:///PATH (repeatable)"`
+
+	// API is the HOST:PORT of the operators' HTTP API (/healthz, /readyz, /metrics), or `off`. The same
+	// rule holds as for listen: only loopback addresses, unless allow_anonymous is set.
+	API string `yaml:"api" usage:"HOST:PORT of the operators' HTTP API, or off"`
+
+	// Data is where sessions and messages are kept: `memory`, which loses them when the process ends.
+	// A directory, for the durable store, is refused: that store is not part of this version yet.
+	Data string `yaml:"data" usage:"where sessions and messages are kept: memory (a directory later)"`
+
+	// LogLevel is the least severe level that is logged: `debug`, `info`, `warn` or `error`.
+	LogLevel string `yaml:"log_level" usage:"debug, info, warn or error"`
+
+	// LogFormat is `text` (key=value) or `json` (one object a line). Logs go to standard error.
+	LogFormat string `yaml:"log_format" usage:"text or json"`
+
+	// AllowAnonymous permits listeners and an API address that other machines can reach although
+	// nobody has to authenticate there.
+	AllowAnonymous bool `yaml:"allow_anonymous" usage:"permit addresses other machines can reach, without authentication"`
+
+	// Broker holds the limits of sessions, messages and connections.
+	Broker Broker `yaml:"broker"`
+}
+
+// Broker holds the limits. A limit that a client may lower for itself (Receive Maximum, Maximum
+// Packet Size, Keep Alive) is the upper end here.
+type Broker struct {
+	// Loops is the number of event loops. 0 means one for each CPU.
+	Loops int `yaml:"loops"`
+
+	// MaxInflight is the largest number of QoS 1 and 2 messages sent to one client and not yet
+	// acknowledged by it, 1 to 65,535. The lower of this and the client's Receive Maximum holds.
+	MaxInflight int `yaml:"max_inflight"`
+
+	// MaxQueuedMessages is the largest number of QoS 1 and 2 messages that wait for one session, on top
+	// of those in flight. When it is reached publishers to that session wait; nothing acknowledged is
+	// dropped.
+	MaxQueuedMessages int `yaml:"max_queued_messages"`
+
+	// MaxQueuedBytes bounds the same queue by its payload bytes. It is at least max_packet_size, or a
+	// message of the largest size could never be queued.
+	MaxQueuedBytes Size `yaml:"max_queued_bytes"`
+
+	// MaxPacketSize is the largest MQTT Control Packet accepted from a client, 1 KiB to 256 MiB; MQTT 5
+	// clients are told it. Before CONNECT has been accepted 64 KiB is the bound, whatever this says.
+	MaxPacketSize Size `yaml:"max_packet_size"`
+
+	// ReceiveMaximum is the number of QoS 1 and 2 messages one MQTT 5 client may have sent without their
+	// acknowledgement, 1 to 65,535.
+	ReceiveMaximum int `yaml:"receive_maximum"`
+
+	// TopicAliasMaximum is the number of Topic Aliases in each direction of an MQTT 5 connection, 0 to
+	// 65,535. 0 means none. They cost memory only when they are used.
+	TopicAliasMaximum int `yaml:"topic_alias_maximum"`
+
+	// MaxKeepAlive is the longest Keep Alive a client may ask for, in whole seconds up to 65,535 s; MQTT 5
+	// clients that ask for more, or for none, are told this one. 0 means no limit.
+	MaxKeepAlive time.Duration `yaml:"max_keep_alive"`
+
+	// SessionExpiryMax is the longest time a Session is kept after its connection has ended, in whole
+	// seconds. It is also the time for clients of MQTT 3.1 and 3.1.1 that connect with Clean Session 0.
+	// 0 means that every Session ends with its connection.
+	SessionExpiryMax time.Duration `yaml:"session_expiry_max"`
+
+	// SysInterval is the time between two publications of the $SYS topics, at least 1 s. 0 means that
+	// there are none.
+	SysInterval time.Duration `yaml:"sys_interval"`
+
+	// SlowConsumerTimeout is how long a client may leave its connection unread while messages wait for
+	// it, at least 1 s, before it is disconnected. 0 means for ever.
+	SlowConsumerTimeout time.Duration `yaml:"slow_consumer_timeout"`
+}
+
+// Default returns the configuration of a broker that has been told nothing: MQTT and API on loopback,
+// everything in memory. Each call returns its own copy.
+func Default() *Config {
+	return &Config{
+		Listen:    []string{"mqtt://127.0.0.1:1883"},
+		API:       "127.0.0.1:8088",
+		Data:      "memory",
+		LogLevel:  "info",
+		LogFormat: "text",
+		Broker: Broker{
+			MaxInflight:         1024,
+			MaxQueuedMessages:   1000,
+			MaxQueuedBytes:      1 << 20,
+			MaxPacketSize:       1 << 20,
+			ReceiveMaximum:      1024,
+			TopicAliasMaximum:   32,
+			SessionExpiryMax:    7 * 24 * time.Hour,
+			SysInterval:         10 * time.Second,
+			SlowConsumerTimeout: time.Minute,
+		},
+	}
+}
+
+// Edge returns the preset for a small machine at the network's edge that holds very many mostly idle
+// connections: the defaults with smaller windows, queues and packets, and rarer $SYS topics.
+func Edge() *Config {
+	c := Default()
+	c.Broker.MaxInflight = 64
+	c.Broker.MaxQueuedMessages = 200
+	c.Broker.MaxQueuedBytes = 256 << 10
+	c.Broker.MaxPacketSize = 128 << 10
+	c.Broker.ReceiveMaximum = 64
+	c.Broker.TopicAliasMaximum = 8
+	c.Broker.SysInterval = time.Minute
+	c.Broker.SlowConsumerTimeout = 30 * time.Second
+	return c
+}

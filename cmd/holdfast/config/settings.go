@@ -1,0 +1,80 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// setting is one leaf of Config as the environment and the flags see it.
+type setting struct {
+	name  string // the YAML path: broker.max_inflight
+	usage string // one line for --help; "" for a setting that is no flag
+	value reflect.Value
+}
+
+func (s setting) env() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.name, ".", "_"))
+}
+
+func (s setting) flag() string {
+	return strings.ReplaceAll(strings.ReplaceAll(s.name, "_", "-"), ".", "-")
+}
+
+// settings lists the leaves of c in the order of their fields. Setting a value changes c.
+func settings(c *Config) []setting { return appendSettings(nil, "", reflect.ValueOf(c).Elem()) }
+
+func appendSettings(out []setting, prefix string, v reflect.Value) []setting {
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		name := prefix + field.Tag.Get("yaml")
+		if field.Type.Kind() == reflect.Struct {
+			out = appendSettings(out, name+".", v.Field(i))
+			continue
+		}
+		out = append(out, setting{name: name, usage: field.Tag.Get("usage"), value: v.Field(i)})
+	}
+	return out
+}
+
+// set reads text, which is what stands in the environment or was given to a flag.
+func (s setting) set(text string) error {
+	switch p := s.value.Addr().Interface().(type) {
+	case *string:
+		*p = text
+	case *[]string:
+		*p = strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+	case *Size:
+		size, err := ParseSize(text)
+		if err != nil {
+			return err
+		}
+		*p = size
+	default:
+		node := yaml.Node{Kind: yaml.ScalarNode, Value: text}
+		// YAML's null would leave the value as it was: an empty variable is a mistake, not a default.
+		if err := node.Decode(p); err != nil || node.ShortTag() == "!!null" {
+			return fmt.Errorf("%q is not a %s", text, kindName(s.value.Type()))
+		}
+	}
+	return nil
+}
+
+// kindName says in words what a setting of type t takes.
+func kindName(t reflect.Type) string {
+	switch t.String() {
+	case "time.Duration":
+		return "duration (as in 30s or 5m)"
+	case "config.Size":
+		return "size (as in 1MiB)"
+	case "[]string":
+		return "list"
+	case "bool":
+		return "boolean (true or false)"
+	case "int":
+		return "number"
+	}
+	return t.String()
+}

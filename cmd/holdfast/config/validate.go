@@ -1,0 +1,135 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+const (
+	minPacketSize  = 1 << 10   // room for a CONNACK with its properties
+	maxPacketSize  = 256 << 20 // v5 2.1.4: Remaining Length ends below 256 MiB
+	maxKeepAlive   = 65535 * time.Second
+	maxExpiry      = 0xFFFFFFFE * time.Second // v5 3.1.2.11.2: 0xFFFFFFFF means never
+	maxLoops       = 1024
+	maxQueueLength = 10_000_000
+)
+
+// Validate returns every fault of c at once, joined by [errors.Join], or nil. Each is prefixed with
+// the setting's name.
+func (c *Config) Validate() error {
+	var f faults
+	c.checkListeners(&f)
+	c.checkAPI(&f)
+	if c.Data != "memory" {
+		f.add("data", "%q: the durable store is not part of this version yet; use \"memory\" (sessions and messages end with the process)", c.Data)
+	}
+	f.oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
+	f.oneOf("log_format", c.LogFormat, "text", "json")
+	c.Broker.check(&f)
+	return errors.Join(f...)
+}
+
+// Listeners parses the listen setting. After a successful [Config.Validate] it cannot fail.
+func (c *Config) Listeners() ([]Listener, error) {
+	out := make([]Listener, 0, len(c.Listen))
+	for _, raw := range c.Listen {
+		l, err := ParseListener(raw)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, l)
+	}
+	return out, nil
+}
+
+func (c *Config) checkListeners(f *faults) {
+	if len(c.Listen) == 0 {
+		f.add("listen", "no listener: give at least one")
+	}
+	seen := make(map[string]int)
+	for i, raw := range c.Listen {
+		name := fmt.Sprintf("listen[%d]", i)
+		l, err := ParseListener(raw)
+		if err != nil {
+			f.add(name, "%w", err)
+			continue
+		}
+		if !l.Local && !c.AllowAnonymous {
+			f.add(name, "%q can be reached from other machines and nobody has to authenticate: use a loopback address or a Unix socket, or set allow_anonymous (--allow-anonymous)", raw)
+		}
+		key := l.Network + " " + l.Address
+		if first, ok := seen[key]; ok && !isAnyPort(l) {
+			f.add(name, "%q is the same address as listen[%d]", raw, first)
+		}
+		seen[key] = i
+	}
+}
+
+func isAnyPort(l Listener) bool {
+	return l.Network == "tcp" && len(l.Address) > 2 && l.Address[len(l.Address)-2:] == ":0"
+}
+
+func (c *Config) checkAPI(f *faults) {
+	if c.API == "off" {
+		return
+	}
+	local, err := splitAddress(c.API)
+	switch {
+	case err != nil:
+		f.add("api", "%w; write HOST:PORT or off", err)
+	case !local && !c.AllowAnonymous:
+		f.add("api", "%q can be reached from other machines and nobody has to authenticate: use a loopback address, or set allow_anonymous (--allow-anonymous)", c.API)
+	}
+}
+
+func (b *Broker) check(f *faults) {
+	within(f, "broker.loops", b.Loops, 0, maxLoops)
+	within(f, "broker.max_inflight", b.MaxInflight, 1, 65535)
+	within(f, "broker.max_queued_messages", b.MaxQueuedMessages, 1, maxQueueLength)
+	within(f, "broker.max_packet_size", b.MaxPacketSize, minPacketSize, maxPacketSize)
+	if b.MaxQueuedBytes < b.MaxPacketSize {
+		f.add("broker.max_queued_bytes", "%v is less than broker.max_packet_size (%v): the largest message could never be queued", b.MaxQueuedBytes, b.MaxPacketSize)
+	}
+	within(f, "broker.receive_maximum", b.ReceiveMaximum, 1, 65535)
+	within(f, "broker.topic_alias_maximum", b.TopicAliasMaximum, 0, 65535)
+	within(f, "broker.max_keep_alive", b.MaxKeepAlive, 0, maxKeepAlive)
+	f.wholeSeconds("broker.max_keep_alive", b.MaxKeepAlive)
+	within(f, "broker.session_expiry_max", b.SessionExpiryMax, 0, maxExpiry)
+	f.wholeSeconds("broker.session_expiry_max", b.SessionExpiryMax)
+	f.zeroOrSecond("broker.sys_interval", b.SysInterval)
+	f.zeroOrSecond("broker.slow_consumer_timeout", b.SlowConsumerTimeout)
+}
+
+// faults gathers what is wrong.
+type faults []error
+
+func (f *faults) add(name, format string, args ...any) {
+	*f = append(*f, fmt.Errorf(name+": "+format, args...))
+}
+
+func (f *faults) oneOf(name, got string, allowed ...string) {
+	if !slices.Contains(allowed, got) {
+		f.add(name, "%q is not one of %q", got, allowed)
+	}
+}
+
+func (f *faults) wholeSeconds(name string, d time.Duration) {
+	if d%time.Second != 0 {
+		f.add(name, "%v is not a whole number of seconds", d)
+	}
+}
+
+func (f *faults) zeroOrSecond(name string, d time.Duration) {
+	if d != 0 && d < time.Second {
+		f.add(name, "%v: write 0 for off, or 1s or more", d)
+	}
+}
+
+func within[T cmp.Ordered](f *faults, name string, got, low, high T) {
+	if got < low || got > high {
+		f.add(name, "%v is not within %v and %v", got, low, high)
+	}
+}
