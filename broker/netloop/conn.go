@@ -1,0 +1,206 @@
+package netloop
+
+import (
+	"sync"
+	"time"
+	"unsafe"
+)
+
+// lingerTime is how long a closed connection may still take to deliver its
+// last bytes and to hear the peer's end.
+const lingerTime = 2 * time.Second
+
+// Conn is one Network Connection. Unless a method says otherwise, it is for
+// the connection's own loop only.
+type Conn struct {
+	timer timer // first: see connOfTimer
+
+	// static
+	loop *Loop
+	h    Handler
+	nc   *streamConn // portable engines only
+
+	// owned by the loop
+	in       []byte // tail of an incomplete packet
+	fd       int32  // -1 in portable engines
+	gen      int32  // tells a reused descriptor's events apart
+	interest uint32 // what the poller has been told
+	ended    bool   // OnClose has been called
+	paused   bool   // by the handler
+	throttle bool   // not read because the peer does not read
+	again    bool   // an inputTask is posted
+	dialing  bool   // connect has not finished
+
+	// guarded by mu
+	mu       sync.Mutex
+	state    outState
+	out      *output // nil while nothing waits
+	writeErr error
+}
+
+// outState are the flags of a connection's output.
+type outState uint8
+
+const (
+	outDirty   outState = 1 << iota // on some loop's dirty list
+	outWriting                      // somebody is in the system call
+	outAgain                        // more came while somebody was writing
+	outBlocked                      // the socket is full; its loop waits for readiness
+	outRefused                      // Begin has refused; OnWritable is due
+	outFinish                       // half-close once everything is written
+	outClosed                       // no more output; descriptor may be gone
+	outRelease                      // whoever is writing must close the descriptor
+)
+
+func connOfTimer(t *timer) *Conn { return (*Conn)(unsafe.Pointer(t)) }
+
+// Loop returns the connection's loop. It may be called from anywhere.
+func (c *Conn) Loop() *Loop { return c.loop }
+
+// Handler returns the connection's handler.
+func (c *Conn) Handler() Handler { return c.h }
+
+// SetHandler replaces the handler, for a front that has found out which
+// protocol is spoken.
+func (c *Conn) SetHandler(h Handler) { c.h = h }
+
+// SetTimer has OnTimer called once, d from now. A second call replaces the
+// first; d <= 0 stops the timer.
+func (c *Conn) SetTimer(d time.Duration) {
+	if c.ended {
+		return
+	}
+	c.setTimer(d)
+}
+
+func (c *Conn) setTimer(d time.Duration) {
+	if d <= 0 {
+		c.loop.wheel.disarm(&c.timer)
+		return
+	}
+	c.loop.wheel.arm(&c.timer, ticksUp(c.loop.engine.now()+d))
+}
+
+// PauseRead stops reading, so that TCP holds the peer back. OnData is not
+// called until ResumeRead.
+func (c *Conn) PauseRead() {
+	if !c.paused {
+		c.paused = true
+		c.updateInterest()
+	}
+}
+
+// ResumeRead ends PauseRead. Input that was left over is handed to OnData
+// again, not within the call but in this loop's next turn at the latest.
+func (c *Conn) ResumeRead() {
+	if c.paused {
+		c.paused = false
+		c.resumeInput()
+	}
+}
+
+// Paused tells whether PauseRead is in force.
+func (c *Conn) Paused() bool { return c.paused }
+
+func (c *Conn) resumeInput() {
+	if c.paused || c.throttle || c.ended {
+		return
+	}
+	c.updateInterest()
+	if len(c.in) > 0 && !c.again {
+		c.again = true
+		c.loop.Post((*inputTask)(c))
+	}
+}
+
+// inputTask hands left-over input to the handler again.
+type inputTask Conn
+
+func (t *inputTask) Run(*Loop) {
+	c := (*Conn)(t)
+	c.again = false
+	if !c.ended && !c.paused && !c.throttle {
+		in := c.in
+		c.in = nil
+		c.deliver(in, true)
+	}
+}
+
+// input takes bytes that have just been read.
+func (c *Conn) input(data []byte) {
+	if c.ended {
+		return // lingering: the peer's last words do not matter
+	}
+	if len(c.in) > 0 {
+		c.in = append(c.in, data...)
+		in := c.in
+		c.in = nil
+		c.deliver(in, true)
+		return
+	}
+	c.deliver(data, false)
+}
+
+// deliver calls OnData and keeps what is left. owned tells that data belongs
+// to the connection and may be kept as it is.
+func (c *Conn) deliver(data []byte, owned bool) {
+	n := c.h.OnData(c, data)
+	if c.ended || n >= len(data) {
+		return
+	}
+	rest := data[n:]
+	switch {
+	case !owned:
+		c.in = append(make([]byte, 0, len(rest)), rest...)
+	case n > 0 && cap(data) > 2*len(rest):
+		c.in = append(make([]byte, 0, len(rest)), rest...)
+	default:
+		c.in = rest
+	}
+}
+
+// Close ends the connection once what has been put out is written, waits a
+// little for the peer's end so that nothing of it is lost, and frees it.
+// OnClose(err) is called before Close returns, and no other method of the
+// handler after it.
+func (c *Conn) Close(err error) { c.end(err, true) }
+
+// finish is Close without grace: output is dropped.
+func (c *Conn) finish(err error) { c.end(err, false) }
+
+func (c *Conn) end(err error, grace bool) {
+	if c.ended {
+		if !grace {
+			c.release()
+		}
+		return
+	}
+	c.ended = true
+	c.in = nil
+	c.loop.wheel.disarm(&c.timer)
+	c.h.OnClose(c, err)
+	if !grace {
+		c.release()
+		return
+	}
+	c.setTimer(lingerTime)
+	c.mu.Lock()
+	c.state |= outFinish
+	c.state &^= outRefused
+	dirty := c.state&outDirty != 0
+	c.state |= outDirty
+	c.mu.Unlock()
+	c.updateInterest()
+	if !dirty {
+		c.loop.markDirty(c)
+	}
+}
+
+// onLinger ends the wait for the peer's end.
+func (c *Conn) onLinger() { c.release() }
+
+// CloseFrom is Close for goroutines other than the connection's loop. It
+// returns at once.
+func (c *Conn) CloseFrom(err error) {
+	c.loop.PostFunc(func() { c.Close(err) })
+}

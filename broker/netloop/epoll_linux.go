@@ -1,0 +1,601 @@
+package netloop
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"net"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const haveEpoll = true
+
+// maxEvents is how many ready connections one turn takes on.
+const maxEvents = 256
+
+// poller is what a loop knows of epoll: level-triggered, one eventfd for
+// wake-ups, and a table from descriptor to connection.
+type poller = *epoll
+
+type epoll struct {
+	fd     int
+	waker  int
+	gen    int32
+	byFD   []*Conn
+	events [maxEvents]unix.EpollEvent
+	iov    [maxSegments]unix.Iovec
+	pieces [maxSegments][]byte
+	busy   bool // the last turn had work: look again before sleeping
+}
+
+func newPoller() (poller, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("create epoll: %w", err)
+	}
+	waker, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("create eventfd: %w", err)
+	}
+	p := &epoll{fd: fd, waker: waker}
+	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(waker), Pad: -1}
+	if err := unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, waker, &ev); err != nil {
+		p.close()
+		return nil, fmt.Errorf("watch eventfd: %w", err)
+	}
+	return p, nil
+}
+
+func (p *epoll) close() {
+	unix.Close(p.fd)
+	unix.Close(p.waker)
+}
+
+func (p *epoll) wake() {
+	one := [8]byte{1}
+	unix.Write(p.waker, one[:]) // fails only when the counter is full: then it is awake
+}
+
+func (l *Loop) release() {
+	if l.poller != nil {
+		l.poller.close()
+	}
+}
+
+// run is the loop.
+func (l *Loop) run() {
+	if l.engine.cfg.Portable {
+		l.runPortable()
+		return
+	}
+	p := l.poller
+	defer p.close()
+	for {
+		n := l.wait()
+		began := l.engine.now()
+		l.now = began
+		for i := range n {
+			l.handle(&p.events[i])
+		}
+		l.afterEvents()
+		l.stats.turn(l.engine.now() - began)
+		p.busy = n > 0
+		if l.isStopped() {
+			return
+		}
+	}
+}
+
+// wait returns the number of ready events. It sleeps only when there is
+// nothing to do.
+func (l *Loop) wait() int {
+	p := l.poller
+	if p.busy {
+		if n := p.wait(0); n > 0 {
+			return n
+		}
+	}
+	d := l.timeout()
+	if d == 0 {
+		return p.wait(0)
+	}
+	l.sleeping.Store(true)
+	if l.posted() {
+		l.sleeping.Store(false)
+		return p.wait(0)
+	}
+	n := p.wait(d)
+	l.sleeping.Store(false)
+	return n
+}
+
+// wait is epoll_wait; d < 0 waits for ever. A call that cannot block does not
+// tell the scheduler.
+func (p *epoll) wait(d time.Duration) int {
+	var n uintptr
+	var errno syscall.Errno
+	ev := uintptr(unsafe.Pointer(&p.events[0]))
+	if d == 0 {
+		n, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), ev, maxEvents, 0, 0, 0)
+	} else {
+		ms := int64(-1)
+		if d > 0 {
+			ms = int64((d + time.Millisecond - 1) / time.Millisecond)
+		}
+		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), ev, maxEvents, uintptr(ms), 0, 0)
+	}
+	if errno != 0 {
+		return 0 // EINTR; nothing else can happen to a valid epoll descriptor
+	}
+	return int(n)
+}
+
+func (l *Loop) handle(ev *unix.EpollEvent) {
+	if ev.Fd == int32(l.poller.waker) {
+		var b [8]byte
+		unix.Read(l.poller.waker, b[:])
+		return
+	}
+	c := l.poller.lookup(ev.Fd, ev.Pad)
+	if c == nil {
+		return
+	}
+	if ev.Events&unix.EPOLLOUT != 0 {
+		c.onPollOut()
+	}
+	if ev.Events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) == 0 {
+		return
+	}
+	switch {
+	case ev.Events&unix.EPOLLIN != 0:
+		c.onReadable()
+	default: // the peer is gone and we were not reading
+		c.gone(c.socketError())
+	}
+}
+
+func (p *epoll) lookup(fd, gen int32) *Conn {
+	if int(fd) >= len(p.byFD) {
+		return nil
+	}
+	c := p.byFD[fd]
+	if c == nil || c.gen != gen {
+		return nil
+	}
+	return c
+}
+
+// attach puts c on its loop.
+func (c *Conn) attach(interest uint32) error {
+	p := c.loop.poller
+	for len(p.byFD) <= int(c.fd) {
+		p.byFD = append(p.byFD, make([]*Conn, max(64, len(p.byFD)/2))...)
+	}
+	p.gen++
+	if p.gen < 0 {
+		p.gen = 0
+	}
+	c.gen = p.gen
+	c.interest = interest
+	ev := unix.EpollEvent{Events: interest, Fd: c.fd, Pad: c.gen}
+	if err := unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, int(c.fd), &ev); err != nil {
+		return fmt.Errorf("watch socket: %w", err)
+	}
+	p.byFD[c.fd] = c
+	return nil
+}
+
+// updateInterest tells the poller what the connection waits for.
+func (c *Conn) updateInterest() {
+	if c.nc != nil {
+		c.updatePortable()
+		return
+	}
+	if c.fd < 0 {
+		return
+	}
+	var want uint32
+	if c.ended || !(c.paused || c.throttle) {
+		want = unix.EPOLLIN
+	}
+	c.mu.Lock()
+	if c.state&outBlocked != 0 {
+		want |= unix.EPOLLOUT
+	}
+	c.mu.Unlock()
+	if want == c.interest {
+		return
+	}
+	c.interest = want
+	ev := unix.EpollEvent{Events: want, Fd: c.fd, Pad: c.gen}
+	if err := unix.EpollCtl(c.loop.poller.fd, unix.EPOLL_CTL_MOD, int(c.fd), &ev); err != nil {
+		c.writeErr = fmt.Errorf("watch socket: %w", err)
+		c.loop.Post((*writeErrorTask)(c))
+	}
+}
+
+func (c *Conn) onReadable() {
+	l := c.loop
+	n, errno := rawRead(c.fd, l.buf)
+	switch {
+	case n > 0:
+		l.stats.bytesIn.Add(uint64(n))
+		c.input(l.buf[:n])
+		if !c.ended {
+			c.throttleIfFlooded()
+		}
+	case errno == 0:
+		c.gone(ErrPeerGone)
+	case errno == unix.EAGAIN || errno == unix.EINTR:
+	default:
+		c.gone(errno)
+	}
+}
+
+// gone ends the connection because the peer did.
+func (c *Conn) gone(err error) {
+	if c.ended {
+		c.release()
+		return
+	}
+	c.finish(err)
+}
+
+func (c *Conn) socketError() error {
+	v, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
+	if err == nil && v != 0 {
+		return syscall.Errno(v)
+	}
+	return ErrPeerGone
+}
+
+// onPollOut continues a write that found the socket full, or a dial.
+func (c *Conn) onPollOut() {
+	if c.dialing {
+		c.onConnected()
+		return
+	}
+	c.mu.Lock()
+	c.state &^= outBlocked
+	if c.state&(outWriting|outClosed) != 0 {
+		c.mu.Unlock()
+	} else {
+		c.writeLocked(c.loop)
+	}
+	if c.fd >= 0 {
+		c.updateInterest()
+	}
+}
+
+// writeLocked writes until nothing waits or the socket is full. It is called
+// with c.mu held, and not held by others while in the system call; it unlocks.
+func (c *Conn) writeLocked(by *Loop) {
+	for {
+		if c.out == nil || c.out.n == 0 {
+			c.wroteAll()
+			return
+		}
+		c.state |= outWriting
+		c.state &^= outAgain
+		pieces := c.out.pieces(by.poller.pieces[:0])
+		fd := c.fd
+		c.mu.Unlock()
+
+		n, want, errno := by.poller.writev(fd, pieces)
+		by.stats.bytesOut.Add(uint64(n))
+
+		c.mu.Lock()
+		c.state &^= outWriting
+		if c.state&outRelease != 0 {
+			c.out.reset()
+			c.out = nil
+			c.mu.Unlock()
+			unix.Close(int(fd))
+			c.loop.engine.open.Add(-1)
+			return
+		}
+		c.out.wrote(n)
+		if n == want {
+			continue
+		}
+		if errno != 0 && errno != unix.EAGAIN && errno != unix.EINTR {
+			c.failed(errno)
+			return
+		}
+		c.state |= outBlocked
+		c.noteProgress()
+		if by == c.loop {
+			if c.fd >= 0 {
+				c.updateInterest()
+			}
+		} else {
+			c.loop.Post((*armTask)(c))
+		}
+		return
+	}
+}
+
+// armTask lets the loop wait until the socket takes more.
+type armTask Conn
+
+func (t *armTask) Run(*Loop) {
+	c := (*Conn)(t)
+	if c.fd >= 0 {
+		c.updateInterest()
+	}
+}
+
+func (p *epoll) writev(fd int32, pieces [][]byte) (n, want int, errno syscall.Errno) {
+	for i, b := range pieces {
+		p.iov[i].Base = unsafe.SliceData(b)
+		p.iov[i].SetLen(len(b))
+		want += len(b)
+	}
+	var r uintptr
+	if len(pieces) == 1 {
+		r, _, errno = unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(p.iov[0].Base)), uintptr(want))
+	} else {
+		r, _, errno = unix.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&p.iov[0])), uintptr(len(pieces)))
+	}
+	clear(pieces)
+	clear(p.iov[:len(pieces)])
+	if errno != 0 {
+		return 0, want, errno
+	}
+	return int(r), want, 0
+}
+
+func rawRead(fd int32, b []byte) (int, syscall.Errno) {
+	r, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(r), 0
+}
+
+// release frees the descriptor, or leaves that to the loop that is just
+// writing to it.
+func (c *Conn) release() {
+	if c.nc != nil {
+		c.releasePortable()
+		return
+	}
+	if c.fd < 0 {
+		return
+	}
+	l, fd := c.loop, c.fd
+	l.wheel.disarm(&c.timer)
+	if l.poller.byFD[fd] == c {
+		l.poller.byFD[fd] = nil
+	}
+	c.mu.Lock()
+	c.fd = -1
+	c.state |= outClosed
+	if c.state&outWriting != 0 {
+		c.state |= outRelease
+		c.mu.Unlock()
+		return
+	}
+	if c.out != nil {
+		c.out.reset()
+		c.out = nil
+	}
+	c.mu.Unlock()
+	unix.Close(int(fd))
+	l.engine.open.Add(-1)
+}
+
+// halfClose sends the peer our end of the stream.
+func (c *Conn) halfClose() {
+	if c.nc != nil {
+		c.halfClosePortable()
+		return
+	}
+	if err := unix.Shutdown(int(c.fd), unix.SHUT_WR); err != nil {
+		c.release()
+	}
+}
+
+// adoptFD takes the socket out of nc.
+func (e *Engine) adoptFD(nc net.Conn, newHandler func(*Conn) Handler) error {
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return ErrUnsupported
+	}
+	rc, err := sc.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("take socket: %w", err)
+	}
+	fd := -1
+	var dupErr error
+	if err := rc.Control(func(s uintptr) {
+		fd, dupErr = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0)
+	}); err != nil {
+		return fmt.Errorf("take socket: %w", err)
+	}
+	if dupErr != nil {
+		return fmt.Errorf("take socket: %w", dupErr)
+	}
+	nc.Close()
+	e.openFD(fd, newHandler)
+	return nil
+}
+
+// openFD makes a connection of a non-blocking socket and starts it on a loop.
+func (e *Engine) openFD(fd int, newHandler func(*Conn) Handler) {
+	e.open.Add(1)
+	c := &Conn{loop: e.nextLoop(), fd: int32(fd), timer: timer{slot: -1}}
+	c.h = newHandler(c)
+	if !c.loop.Post((*openTask)(c)) {
+		unix.Close(fd)
+		e.open.Add(-1)
+	}
+}
+
+// isOpen tells whether the connection still has its socket.
+func (c *Conn) isOpen() bool { return c.fd >= 0 || c.nc != nil && !c.nc.closed }
+
+// openConns yields the loop's connections.
+func (l *Loop) openConns() iter.Seq[*Conn] {
+	if l.poller == nil {
+		return maps.Keys(l.conns)
+	}
+	return func(yield func(*Conn) bool) {
+		for _, c := range l.poller.byFD {
+			if c != nil && !yield(c) {
+				return
+			}
+		}
+	}
+}
+
+// openTask starts a connection on its loop.
+type openTask Conn
+
+func (t *openTask) Run(l *Loop) {
+	c := (*Conn)(t)
+	if err := c.attach(unix.EPOLLIN); err != nil {
+		c.finish(err)
+		return
+	}
+	c.h.OnOpen(c)
+}
+
+// dial starts a non-blocking connect. The handler's first call is OnOpen, or
+// OnClose with the reason.
+func (e *Engine) dial(l *Loop, network, address string, newHandler func(*Conn) Handler) error {
+	domain, sa, err := sockaddr(network, address)
+	if err != nil {
+		return err
+	}
+	fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("create socket: %w", err)
+	}
+	if domain != unix.AF_UNIX {
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
+	e.open.Add(1)
+	c := &Conn{loop: l, fd: int32(fd), dialing: true, timer: timer{slot: -1}}
+	c.h = newHandler(c)
+	l.PostFunc(func() {
+		if err := unix.Connect(fd, sa); err != nil && !errors.Is(err, unix.EINPROGRESS) {
+			c.finish(fmt.Errorf("connect: %w", err))
+			return
+		}
+		if err := c.attach(unix.EPOLLOUT); err != nil {
+			c.finish(err)
+		}
+	})
+	return nil
+}
+
+func (c *Conn) onConnected() {
+	c.dialing = false
+	if err := c.socketError(); !errors.Is(err, ErrPeerGone) {
+		c.finish(fmt.Errorf("connect: %w", err))
+		return
+	}
+	c.updateInterest()
+	c.h.OnOpen(c)
+}
+
+func sockaddr(network, address string) (int, unix.Sockaddr, error) {
+	switch network {
+	case "unix":
+		return unix.AF_UNIX, &unix.SockaddrUnix{Name: address}, nil
+	case "tcp":
+		a, err := net.ResolveTCPAddr(network, address)
+		if err != nil {
+			return 0, nil, fmt.Errorf("resolve %s: %w", address, err)
+		}
+		if ip := a.IP.To4(); ip != nil || a.IP == nil {
+			sa := &unix.SockaddrInet4{Port: a.Port}
+			copy(sa.Addr[:], ip)
+			return unix.AF_INET, sa, nil
+		}
+		sa := &unix.SockaddrInet6{Port: a.Port}
+		copy(sa.Addr[:], a.IP.To16())
+		return unix.AF_INET6, sa, nil
+	}
+	return 0, nil, fmt.Errorf("%w: network %q", ErrUnsupported, network)
+}
+
+// RemoteAddr asks the socket for the peer's address; nil when it is gone.
+func (c *Conn) RemoteAddr() net.Addr {
+	if c.nc != nil {
+		return c.nc.RemoteAddr()
+	}
+	if c.fd < 0 {
+		return nil
+	}
+	sa, err := unix.Getpeername(int(c.fd))
+	if err != nil {
+		return nil
+	}
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return &net.TCPAddr{IP: append(net.IP(nil), sa.Addr[:]...), Port: sa.Port}
+	case *unix.SockaddrInet6:
+		return &net.TCPAddr{IP: append(net.IP(nil), sa.Addr[:]...), Port: sa.Port}
+	case *unix.SockaddrUnix:
+		return &net.UnixAddr{Name: sa.Name, Net: "unix"}
+	}
+	return nil
+}
+
+// acceptRaw accepts from ln until it would block or fails.
+func (ln *Listener) acceptRaw(sc syscall.RawConn) error {
+	var failed error
+	err := sc.Read(func(s uintptr) bool {
+		for {
+			fd, _, err := unix.Accept4(int(s), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+			switch {
+			case err == nil:
+				ln.engine.accepted.Add(1)
+				ln.engine.openFD(fd, ln.newHandler)
+			case errors.Is(err, unix.EAGAIN):
+				return false
+			case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED):
+			default:
+				failed = err
+				return true
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return failed
+}
+
+// prepareListener sets the options that accepted sockets inherit.
+func prepareListener(sc syscall.RawConn, tcp bool) error {
+	var failed error
+	err := sc.Control(func(s uintptr) {
+		if !tcp {
+			return
+		}
+		for _, o := range [][3]int{
+			{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
+			{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+			{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(keepAliveIdle / time.Second)},
+			{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, int(keepAliveInterval / time.Second)},
+			{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepAliveCount},
+		} {
+			if err := unix.SetsockoptInt(int(s), o[0], o[1], o[2]); err != nil {
+				failed = err
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return failed
+}

@@ -1,0 +1,145 @@
+package netloop
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// TCP keep-alive, set on every accepted TCP socket: it finds peers that are
+// gone behind a NAT although their protocol has no Keep Alive.
+const (
+	keepAliveIdle     = 60 * time.Second
+	keepAliveInterval = 20 * time.Second
+	keepAliveCount    = 4
+)
+
+const (
+	acceptPauseMin = 5 * time.Millisecond
+	acceptPauseMax = time.Second
+)
+
+// Listener accepts connections for an engine.
+type Listener struct {
+	engine     *Engine
+	ln         net.Listener
+	newHandler func(*Conn) Handler
+	done       chan struct{}
+	closeOnce  sync.Once
+	onError    func(error)
+}
+
+// Listen accepts from ln until Close, Shutdown or an error that does not pass.
+// The engine owns ln from then on. newHandler is called for each connection,
+// on an unspecified goroutine, before OnOpen; it must not use the connection.
+// onError, if not nil, is told of each accept error; the listener backs off
+// and goes on, so that a node out of descriptors serves those it has. With
+// epoll, ln must be a TCP or Unix listener of package net.
+func (e *Engine) Listen(ln net.Listener, newHandler func(*Conn) Handler, onError func(error)) (*Listener, error) {
+	l := &Listener{engine: e, ln: ln, newHandler: newHandler, done: make(chan struct{}), onError: onError}
+	accept := l.acceptPortable
+	if sc, ok := ln.(syscall.Conn); ok && !e.cfg.Portable {
+		rc, err := sc.SyscallConn()
+		if err != nil {
+			return nil, fmt.Errorf("listen: %w", err)
+		}
+		_, tcp := ln.(*net.TCPListener)
+		if err := prepareListener(rc, tcp); err != nil {
+			return nil, fmt.Errorf("set socket options: %w", err)
+		}
+		accept = func() error { return l.acceptRaw(rc) }
+	} else if !e.cfg.Portable {
+		return nil, fmt.Errorf("%w: %T cannot be polled", ErrUnsupported, ln)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closing.Load() {
+		return nil, ErrShutdown
+	}
+	e.listeners[l] = struct{}{}
+	e.wg.Go(func() { l.run(accept) })
+	return l, nil
+}
+
+// Addr is the address that is listened on.
+func (l *Listener) Addr() net.Addr { return l.ln.Addr() }
+
+// Close stops accepting. Connections stay.
+func (l *Listener) Close() {
+	l.closeOnce.Do(func() {
+		close(l.done)
+		l.ln.Close()
+		l.engine.mu.Lock()
+		delete(l.engine.listeners, l)
+		l.engine.mu.Unlock()
+	})
+}
+
+// run calls accept for ever, pausing after errors.
+func (l *Listener) run(accept func() error) {
+	pause := acceptPauseMin
+	for {
+		err := accept()
+		if err == nil {
+			pause = acceptPauseMin
+			continue
+		}
+		select {
+		case <-l.done:
+			return
+		default:
+		}
+		if errors.Is(err, net.ErrClosed) {
+			l.Close()
+			return
+		}
+		l.engine.acceptErrors.Add(1)
+		if l.onError != nil {
+			l.onError(err)
+		}
+		t := time.NewTimer(pause)
+		select {
+		case <-l.done:
+			t.Stop()
+			return
+		case <-t.C:
+		}
+		pause = min(2*pause, acceptPauseMax)
+	}
+}
+
+func (l *Listener) acceptPortable() error {
+	nc, err := l.ln.Accept()
+	if err != nil {
+		return err
+	}
+	if tc, ok := nc.(*net.TCPConn); ok {
+		// An error means that the peer is gone already, which reading will tell.
+		_ = tc.SetKeepAliveConfig(net.KeepAliveConfig{
+			Enable: true, Idle: keepAliveIdle, Interval: keepAliveInterval, Count: keepAliveCount,
+		})
+	}
+	l.engine.accepted.Add(1)
+	l.engine.adoptPortable(nc, l.newHandler)
+	return nil
+}
+
+// Dial connects to address on network "tcp" or "unix" from loop l, or from any
+// loop when l is nil. It does not wait: the handler's first call is OnOpen, or
+// OnClose with the reason when there is no connection. Host names are resolved
+// before Dial returns, which may block.
+func (e *Engine) Dial(l *Loop, network, address string, newHandler func(*Conn) Handler) error {
+	if e.closing.Load() {
+		return ErrShutdown
+	}
+	if l == nil {
+		l = e.nextLoop()
+	}
+	if e.cfg.Portable {
+		return e.dialPortable(l, network, address, newHandler)
+	}
+	return e.dial(l, network, address, newHandler)
+}

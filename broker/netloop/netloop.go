@@ -1,0 +1,245 @@
+// Package netloop moves bytes between many network connections and their
+// handlers with a few event loops.
+//
+// An [Engine] owns a fixed number of [Loop]s, one per core by default. Every
+// [Conn] belongs to one loop for life, and that loop alone calls the
+// connection's [Handler]: a handler needs no lock for what only its own
+// connection touches. On Linux a loop is one goroutine around epoll; elsewhere,
+// or with Config.Portable, connections are read by one goroutine each, over
+// [net.Conn], and the loop is the lock that those goroutines take in turn. The
+// contract towards handlers is the same.
+//
+// # A turn of the loop
+//
+//	wait for readiness or a post → read and call OnData → run posts
+//	→ fire timers → write what handlers have put out, one writev a connection
+//
+// An idle connection owns no goroutine and no buffer: bytes are read into the
+// loop's one buffer and lent to OnData; only the tail of an incomplete packet
+// is kept. Output is gathered in pooled chunks that go back once written.
+//
+// # Output from other loops
+//
+// A handler may write to any connection, also one of another loop. Output is
+// guarded by the connection's lock, and whoever made it writes it at the end
+// of its own turn: a message from a publisher to one subscriber costs no wake-up of a
+// second thread. When one turn has made output for many connections of another
+// loop, they are handed to that loop, so that a large fan-out uses all cores.
+//
+// # Bounds
+//
+// A connection refuses messages ([Conn.Begin] returns false) while more than
+// Config.HighWater bytes wait; OnWritable follows when they have fallen to
+// LowWater. Control packets ([Conn.BeginControl]) are always taken, but a
+// connection whose peer reads nothing and yet causes answers is not read from
+// any more at twice HighWater. What is kept of incomplete input grows with the
+// bytes that have arrived, never with a length that a peer claims.
+//
+// # Locks
+//
+// A Conn's lock is innermost: no other lock is taken and no system call is
+// made under it, except that closing the descriptor may follow its last write.
+package netloop
+
+import (
+	"context"
+	"errors"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Errors that reach Handler.OnClose.
+var (
+	// ErrShutdown closes the connections that are left when Shutdown's context ends.
+	ErrShutdown = errors.New("netloop: engine is shut down")
+	// ErrPeerGone means that the peer ended the Network Connection.
+	ErrPeerGone = errors.New("netloop: peer closed the connection")
+	// ErrUnsupported means that this platform or this connection cannot do what was asked.
+	ErrUnsupported = errors.New("netloop: unsupported")
+)
+
+// Handler is what a protocol front gives for each connection. All calls for
+// one connection come from its loop, one at a time. They must not block.
+type Handler interface {
+	// OnOpen is the first call.
+	OnOpen(c *Conn)
+	// OnData hands over all unconsumed input. It returns how many bytes it has
+	// consumed; the rest is handed over again together with what comes next.
+	// data is valid during the call only.
+	OnData(c *Conn, data []byte) (consumed int)
+	// OnWritable follows a refused Begin, once output has fallen to LowWater.
+	OnWritable(c *Conn)
+	// OnTimer is called when the time given to SetTimer has passed.
+	OnTimer(c *Conn)
+	// OnShutdown asks the handler to take leave: Engine.Shutdown has begun.
+	OnShutdown(c *Conn)
+	// OnClose is the last call, and comes exactly once. err tells why.
+	OnClose(c *Conn, err error)
+}
+
+// Config holds the settings of an Engine. The zero value is usable.
+type Config struct {
+	// Loops is the number of event loops. 0 means one per core (GOMAXPROCS).
+	Loops int
+	// Portable chooses goroutines over net.Conn instead of epoll. It is always
+	// so where there is no epoll.
+	Portable bool
+	// ReadBuffer is the size in bytes of each loop's read buffer and so the most
+	// that one connection gets per turn. 0 means 64 KiB.
+	ReadBuffer int
+	// HighWater is the number of bytes waiting for the peer above which a
+	// connection takes no more messages. 0 means 256 KiB.
+	HighWater int
+	// LowWater is the number of waiting bytes at which it takes them again.
+	// 0 means a quarter of HighWater.
+	LowWater int
+	// Now is the clock, for tests of the portable engine. nil means time.Now.
+	Now func() time.Time
+}
+
+func (cfg Config) withDefaults() Config {
+	if cfg.Loops <= 0 {
+		cfg.Loops = runtime.NumCPU()
+	}
+	if cfg.ReadBuffer <= 0 {
+		cfg.ReadBuffer = 64 << 10
+	}
+	if cfg.HighWater <= 0 {
+		cfg.HighWater = 256 << 10
+	}
+	if cfg.LowWater <= 0 || cfg.LowWater > cfg.HighWater {
+		cfg.LowWater = cfg.HighWater / 4
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if !haveEpoll {
+		cfg.Portable = true
+	}
+	return cfg
+}
+
+// Engine runs the loops. Its methods may be called from any goroutine.
+type Engine struct {
+	// static
+	cfg   Config
+	start time.Time
+	loops []*Loop
+	wg    sync.WaitGroup // loops, listeners, portable readers and writers
+
+	next     atomic.Uint32 // round robin over loops
+	open     atomic.Int64  // connections whose descriptor is open
+	closing  atomic.Bool
+	accepted atomic.Uint64
+
+	acceptErrors atomic.Uint64
+
+	mu        sync.Mutex
+	listeners map[*Listener]struct{}
+}
+
+// New starts an engine. Shutdown ends it.
+func New(cfg Config) (*Engine, error) {
+	cfg = cfg.withDefaults()
+	e := &Engine{cfg: cfg, start: cfg.Now(), listeners: make(map[*Listener]struct{})}
+	for i := range cfg.Loops {
+		l, err := newLoop(e, i)
+		if err != nil {
+			for _, started := range e.loops {
+				started.release()
+			}
+			return nil, err
+		}
+		e.loops = append(e.loops, l)
+	}
+	for _, l := range e.loops {
+		e.wg.Go(l.run)
+	}
+	return e, nil
+}
+
+// Loops returns the loops, in a fixed order.
+func (e *Engine) Loops() []*Loop { return e.loops }
+
+// nextLoop chooses a loop for a new connection.
+func (e *Engine) nextLoop() *Loop {
+	return e.loops[int(e.next.Add(1))%len(e.loops)]
+}
+
+// now returns the time since the engine's start.
+func (e *Engine) now() time.Duration { return e.cfg.Now().Sub(e.start) }
+
+// Adopt makes nc, an established connection, one of the engine's. The engine
+// owns nc from then on. With epoll, nc must be a TCP or Unix socket of package
+// net, else the error is ErrUnsupported and nc stays the caller's.
+func (e *Engine) Adopt(nc net.Conn, newHandler func(*Conn) Handler) error {
+	if e.closing.Load() {
+		return ErrShutdown
+	}
+	if e.cfg.Portable {
+		e.adoptPortable(nc, newHandler)
+		return nil
+	}
+	return e.adoptFD(nc, newHandler)
+}
+
+// Shutdown stops accepting, calls OnShutdown for every connection and waits
+// until all are closed or ctx ends, when it closes the rest with ErrShutdown
+// and returns the context's error. It returns when every goroutine of the
+// engine has ended. A second call does nothing.
+func (e *Engine) Shutdown(ctx context.Context) error {
+	if e.closing.Swap(true) {
+		return nil
+	}
+	e.closeListeners()
+	for _, l := range e.loops {
+		l.PostFunc(func() {
+			l.eachConn(func(c *Conn) {
+				if !c.ended {
+					c.h.OnShutdown(c)
+				}
+			})
+		})
+	}
+	err := e.waitIdle(ctx)
+	for _, l := range e.loops {
+		l.stop()
+	}
+	e.wg.Wait()
+	return err
+}
+
+// waitIdle waits until no connection is open.
+func (e *Engine) waitIdle(ctx context.Context) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		// A loop may still have connections to open: ask each for a turn first.
+		for _, l := range e.loops {
+			l.sync()
+		}
+		if e.open.Load() == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+}
+
+func (e *Engine) closeListeners() {
+	e.mu.Lock()
+	lns := make([]*Listener, 0, len(e.listeners))
+	for ln := range e.listeners {
+		lns = append(lns, ln)
+	}
+	e.mu.Unlock()
+	for _, ln := range lns {
+		ln.Close()
+	}
+}

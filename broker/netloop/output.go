@@ -1,0 +1,233 @@
+package netloop
+
+import "sync"
+
+const (
+	chunkSize = 4 << 10
+	// urgentAt is the number of waiting bytes from which output should not wait
+	// for the end of the turn.
+	urgentAt = 64 << 10
+	// maxSegments bounds one writev.
+	maxSegments = 64
+)
+
+// output gathers what waits to be written: full segments, then the chunk that
+// is being filled. Segments that are not pooled are somebody's payload, lent
+// until written.
+type output struct {
+	segs []segment
+	head int    // segments before head are written
+	off  int    // bytes of segs[head], or of tail, that are written
+	tail []byte // pooled chunk; len is what is used
+	n    int    // bytes waiting
+}
+
+type segment struct {
+	b      []byte
+	pooled bool
+}
+
+var (
+	outputPool = sync.Pool{New: func() any { return new(output) }}
+	chunkPool  = sync.Pool{New: func() any { return new([chunkSize]byte) }}
+)
+
+func getChunk() []byte { return chunkPool.Get().(*[chunkSize]byte)[:0] }
+
+func putChunk(b []byte) {
+	if cap(b) == chunkSize {
+		chunkPool.Put((*[chunkSize]byte)(b[:chunkSize]))
+	}
+}
+
+// grow makes room for n bytes in tail.
+func (o *output) grow(n int) {
+	if cap(o.tail)-len(o.tail) >= n {
+		return
+	}
+	o.seal()
+	if n <= chunkSize {
+		o.tail = getChunk()
+	} else {
+		o.tail = make([]byte, 0, n)
+	}
+}
+
+// seal turns tail into a segment.
+func (o *output) seal() {
+	if o.tail == nil {
+		return
+	}
+	if len(o.tail) == 0 {
+		putChunk(o.tail)
+	} else {
+		o.segs = append(o.segs, segment{o.tail, true})
+	}
+	o.tail = nil
+}
+
+func (o *output) addRef(ref []byte) {
+	// What of tail is already written must be told before it becomes a segment:
+	// off counts within the first unwritten piece, which tail may be. Sealing
+	// keeps that piece first.
+	o.seal()
+	o.segs = append(o.segs, segment{ref, false})
+	o.n += len(ref)
+}
+
+// pieces appends to dst the byte slices that wait, at most maxSegments.
+func (o *output) pieces(dst [][]byte) [][]byte {
+	off := o.off
+	for i := o.head; i < len(o.segs) && len(dst) < maxSegments; i++ {
+		dst = append(dst, o.segs[i].b[off:])
+		off = 0
+	}
+	if len(dst) < maxSegments && len(o.tail) > off {
+		dst = append(dst, o.tail[off:])
+	}
+	return dst
+}
+
+// wrote notes that the first n waiting bytes are written.
+func (o *output) wrote(n int) {
+	o.n -= n
+	n += o.off
+	o.off = 0
+	for o.head < len(o.segs) {
+		s := &o.segs[o.head]
+		if n < len(s.b) {
+			o.off = n
+			return
+		}
+		n -= len(s.b)
+		if s.pooled {
+			putChunk(s.b)
+		}
+		*s = segment{}
+		o.head++
+	}
+	o.segs, o.head = o.segs[:0], 0
+	o.off = n
+}
+
+// reset gives everything back.
+func (o *output) reset() {
+	for i := o.head; i < len(o.segs); i++ {
+		if o.segs[i].pooled {
+			putChunk(o.segs[i].b)
+		}
+	}
+	if o.tail != nil {
+		putChunk(o.tail)
+	}
+	clear(o.segs)
+	if cap(o.segs) > maxSegments {
+		o.segs = nil
+	}
+	*o = output{segs: o.segs[:0]}
+	outputPool.Put(o)
+}
+
+// Begin locks the connection's output and returns a slice to which the caller
+// appends at most n bytes and which it hands to End. It returns false, with
+// nothing locked, when the connection is closed or has more than HighWater
+// bytes waiting; in the second case OnWritable follows. May be called from any
+// goroutine; nothing that blocks may happen before End.
+func (c *Conn) Begin(n int) ([]byte, bool) {
+	c.mu.Lock()
+	if c.state&(outClosed|outFinish) != 0 {
+		c.mu.Unlock()
+		return nil, false
+	}
+	if c.out != nil && c.out.n > c.loop.engine.cfg.HighWater {
+		c.state |= outRefused
+		c.mu.Unlock()
+		return nil, false
+	}
+	return c.room(n), true
+}
+
+// BeginControl is Begin for packets that must not be refused: it returns false
+// only when the connection is closed.
+func (c *Conn) BeginControl(n int) ([]byte, bool) {
+	c.mu.Lock()
+	if c.state&(outClosed|outFinish) != 0 {
+		c.mu.Unlock()
+		return nil, false
+	}
+	return c.room(n), true
+}
+
+func (c *Conn) room(n int) []byte {
+	if c.out == nil {
+		c.out = outputPool.Get().(*output)
+	}
+	c.out.grow(n)
+	return c.out.tail
+}
+
+// End takes back what Begin lent, with what has been appended, and unlocks.
+// by is the loop on which the caller runs: it writes the bytes at the end of its turn.
+// nil means that the caller is on no loop; then the connection's own loop writes.
+func (c *Conn) End(by *Loop, b []byte) {
+	c.out.n += len(b) - len(c.out.tail)
+	c.out.tail = b
+	c.unlockDirty(by)
+}
+
+// EndRef is End, with ref to be written after b without being copied. ref must
+// not change any more.
+func (c *Conn) EndRef(by *Loop, b, ref []byte) {
+	c.out.n += len(b) - len(c.out.tail)
+	c.out.tail = b
+	c.out.addRef(ref)
+	c.unlockDirty(by)
+}
+
+// unlockDirty unlocks and makes sure that somebody writes.
+func (c *Conn) unlockDirty(by *Loop) {
+	old := c.state
+	n := c.out.n
+	c.state |= outDirty
+	c.mu.Unlock()
+	if old&outDirty == 0 {
+		if by == nil {
+			c.loop.handIn(c)
+		} else {
+			by.markDirty(c)
+		}
+	}
+	if by != nil && n >= urgentAt && old&(outBlocked|outWriting) == 0 {
+		if k := len(by.urgent); k == 0 || by.urgent[k-1] != c {
+			by.urgent = append(by.urgent, c)
+		}
+	}
+}
+
+// handIn gives c to its loop to be written.
+func (l *Loop) handIn(c *Conn) {
+	l.mu.Lock()
+	if !l.stopped {
+		l.handed = append(l.handed, c)
+	}
+	l.mu.Unlock()
+	l.wake()
+}
+
+// Write puts out a copy of b as a control packet. by is as in End.
+func (c *Conn) Write(by *Loop, b []byte) {
+	if dst, ok := c.BeginControl(len(b)); ok {
+		c.End(by, append(dst, b...))
+	}
+}
+
+// Waiting returns the number of bytes that are put out and not yet written.
+// May be called from any goroutine.
+func (c *Conn) Waiting() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.out == nil {
+		return 0
+	}
+	return c.out.n
+}

@@ -1,0 +1,39 @@
+//go:build !linux
+
+package netloop
+
+import (
+	"iter"
+	"maps"
+	"net"
+	"syscall"
+)
+
+// Without epoll every engine is portable, and what follows is never reached.
+
+const haveEpoll = false
+
+type poller interface{ wake() }
+
+func newPoller() (poller, error) { return nil, ErrUnsupported }
+
+func (l *Loop) release() {}
+func (l *Loop) run()     { l.runPortable() }
+
+func (l *Loop) openConns() iter.Seq[*Conn] { return maps.Keys(l.conns) }
+
+func (c *Conn) isOpen() bool      { return !c.nc.closed }
+func (c *Conn) writeLocked(*Loop) { c.mu.Unlock() }
+func (c *Conn) updateInterest()   { c.updatePortable() }
+func (c *Conn) release()          { c.releasePortable() }
+func (c *Conn) halfClose()        { c.halfClosePortable() }
+
+// RemoteAddr is the peer's address.
+func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+
+func (ln *Listener) acceptRaw(syscall.RawConn) error          { return ErrUnsupported }
+func prepareListener(syscall.RawConn, bool) error             { return ErrUnsupported }
+func (e *Engine) adoptFD(net.Conn, func(*Conn) Handler) error { return ErrUnsupported }
+func (e *Engine) dial(*Loop, string, string, func(*Conn) Handler) error {
+	return ErrUnsupported
+}

@@ -1,0 +1,245 @@
+package netloop
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// portableBuffer is the size of each connection's read buffer in bytes.
+const portableBuffer = 4 << 10
+
+// streamConn is what a connection of a portable engine has in addition: a
+// net.Conn, one goroutine that reads and, while there is output, one that writes.
+type streamConn struct {
+	net.Conn
+	resume *sync.Cond // on Loop.turnMu: reading may go on
+	closed bool       // owned by the loop
+}
+
+// runPortable is a loop's goroutine in a portable engine: it runs posts and
+// timers. Readers take turns of their own.
+func (l *Loop) runPortable() {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		l.turnMu.Lock()
+		l.now = l.engine.now()
+		l.afterEvents()
+		if l.isStopped() {
+			l.turnMu.Unlock()
+			return
+		}
+		d := l.timeout()
+		l.waitUntil = l.wheel.next()
+		l.sleeping.Store(true)
+		l.turnMu.Unlock()
+		if l.posted() {
+			l.sleeping.Store(false)
+			continue
+		}
+		if d < 0 {
+			d = time.Hour
+		}
+		timer.Reset(d)
+		select {
+		case <-l.wakeC:
+		case <-timer.C:
+		}
+		l.sleeping.Store(false)
+	}
+}
+
+// turn runs f as a turn of the loop.
+func (l *Loop) turn(f func()) {
+	l.turnMu.Lock()
+	defer l.turnMu.Unlock()
+	l.now = l.engine.now()
+	f()
+	l.afterEvents()
+	l.stats.turn(l.engine.now() - l.now)
+	if next := l.wheel.next(); next >= 0 && (l.waitUntil < 0 || next < l.waitUntil) {
+		l.waitUntil = next
+		l.wake()
+	}
+}
+
+func (l *Loop) isStopped() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stopped
+}
+
+func (e *Engine) adoptPortable(nc net.Conn, newHandler func(*Conn) Handler) {
+	e.startPortable(e.nextLoop(), nc, newHandler)
+}
+
+func (e *Engine) startPortable(l *Loop, nc net.Conn, newHandler func(*Conn) Handler) {
+	e.open.Add(1)
+	c := &Conn{loop: l, fd: -1, timer: timer{slot: -1}}
+	c.nc = &streamConn{Conn: nc, resume: sync.NewCond(&l.turnMu)}
+	c.h = newHandler(c)
+	if !l.Post((*openPortableTask)(c)) {
+		nc.Close()
+		e.open.Add(-1)
+	}
+}
+
+// openPortableTask starts a connection on its loop.
+type openPortableTask Conn
+
+func (t *openPortableTask) Run(l *Loop) {
+	c := (*Conn)(t)
+	l.conns[c] = struct{}{}
+	c.h.OnOpen(c)
+	l.engine.wg.Go(c.readPortable)
+}
+
+// readPortable reads until the connection ends.
+func (c *Conn) readPortable() {
+	l := c.loop
+	buf := make([]byte, portableBuffer)
+	for open := true; open; {
+		n, err := c.nc.Read(buf)
+		l.turn(func() {
+			if n > 0 {
+				l.stats.bytesIn.Add(uint64(n))
+				c.input(buf[:n])
+				if !c.ended {
+					c.throttleIfFlooded()
+				}
+			}
+			if err != nil {
+				c.gonePortable(err)
+			}
+			open = !c.nc.closed
+		})
+		if open {
+			c.awaitResume()
+		}
+	}
+}
+
+// awaitResume waits while the connection is not to be read.
+func (c *Conn) awaitResume() {
+	c.loop.turnMu.Lock()
+	for (c.paused || c.throttle) && !c.ended {
+		c.nc.resume.Wait()
+	}
+	c.loop.turnMu.Unlock()
+}
+
+func (c *Conn) gonePortable(err error) {
+	if errors.Is(err, io.EOF) {
+		err = ErrPeerGone
+	}
+	if c.ended {
+		c.release()
+		return
+	}
+	c.finish(err)
+}
+
+func (c *Conn) updatePortable() { c.nc.resume.Broadcast() }
+
+// startWriter is called with c.mu held and the connection neither writing nor
+// closed; it unlocks.
+func (c *Conn) startWriter() {
+	if c.out == nil || c.out.n == 0 {
+		c.wroteAll()
+		return
+	}
+	c.state |= outWriting
+	c.mu.Unlock()
+	c.loop.engine.wg.Go(c.writePortable)
+}
+
+// writePortable writes until nothing waits.
+func (c *Conn) writePortable() {
+	var pieces [maxSegments][]byte
+	for {
+		c.mu.Lock()
+		c.state &^= outAgain
+		if c.state&outClosed != 0 {
+			c.state &^= outWriting
+			c.out.reset()
+			c.out = nil
+			c.mu.Unlock()
+			return
+		}
+		if c.out.n == 0 {
+			c.state &^= outWriting
+			c.wroteAll()
+			return
+		}
+		bufs := net.Buffers(c.out.pieces(pieces[:0]))
+		c.mu.Unlock()
+
+		n, err := bufs.WriteTo(c.nc.Conn)
+		c.loop.stats.bytesOut.Add(uint64(n))
+
+		c.mu.Lock()
+		c.out.wrote(int(n))
+		if err != nil {
+			c.state &^= outWriting
+			c.failed(err)
+			return
+		}
+		c.noteProgress()
+	}
+}
+
+func (c *Conn) halfClosePortable() {
+	cw, ok := c.nc.Conn.(interface{ CloseWrite() error })
+	if !ok || cw.CloseWrite() != nil {
+		c.release()
+	}
+}
+
+func (c *Conn) releasePortable() {
+	if c.nc.closed {
+		return
+	}
+	c.nc.closed = true
+	c.loop.wheel.disarm(&c.timer)
+	delete(c.loop.conns, c)
+	c.mu.Lock()
+	c.state |= outClosed
+	if c.state&outWriting == 0 && c.out != nil {
+		c.out.reset()
+		c.out = nil
+	}
+	c.mu.Unlock()
+	c.nc.Close()
+	c.nc.resume.Broadcast()
+	c.loop.engine.open.Add(-1)
+}
+
+func (e *Engine) dialPortable(l *Loop, network, address string, newHandler func(*Conn) Handler) error {
+	if network != "tcp" && network != "unix" {
+		return fmt.Errorf("%w: network %q", ErrUnsupported, network)
+	}
+	e.open.Add(1)
+	e.wg.Go(func() {
+		nc, err := net.DialTimeout(network, address, 30*time.Second)
+		if err != nil {
+			c := &Conn{loop: l, fd: -1, timer: timer{slot: -1}}
+			c.nc = &streamConn{Conn: noConn{}, resume: sync.NewCond(&l.turnMu)}
+			c.h = newHandler(c)
+			l.PostFunc(func() { c.finish(fmt.Errorf("connect: %w", err)) })
+			return
+		}
+		e.startPortable(l, nc, newHandler)
+		e.open.Add(-1)
+	})
+	return nil
+}
+
+// noConn stands for a connection that was never made.
+type noConn struct{ net.Conn }
+
+func (noConn) Close() error         { return nil }
+func (noConn) RemoteAddr() net.Addr { return nil }

@@ -1,0 +1,55 @@
+package netloop
+
+import (
+	"math/bits"
+	"sync/atomic"
+	"time"
+)
+
+// TurnBuckets is the number of buckets of Stats.Turns: bucket i counts turns
+// that took less than 2^i microseconds and not less than half of that; the last one
+// counts all longer ones.
+const TurnBuckets = 22
+
+// Stats are counters of an engine since its start.
+type Stats struct {
+	Open         int64  // connections whose socket is open
+	Accepted     uint64 // connections accepted
+	AcceptErrors uint64 // errors of accept, such as no more descriptors
+	BytesIn      uint64
+	BytesOut     uint64
+	Turns        [TurnBuckets]uint64 // turns of the loops by duration
+	TurnTime     time.Duration       // spent in turns, all loops together
+}
+
+// loopStats are written by one loop and read by anybody.
+type loopStats struct {
+	bytesIn, bytesOut atomic.Uint64
+	turns             [TurnBuckets]atomic.Uint64
+	turnTime          atomic.Int64
+	_                 [64]byte // keep the next loop's counters off this cache line
+}
+
+func (s *loopStats) turn(d time.Duration) {
+	b := min(bits.Len64(uint64(d/time.Microsecond)), TurnBuckets-1)
+	s.turns[b].Add(1)
+	s.turnTime.Add(int64(d))
+}
+
+// Stats returns the engine's counters. It may be called at any time.
+func (e *Engine) Stats() Stats {
+	st := Stats{
+		Open:         e.open.Load(),
+		Accepted:     e.accepted.Load(),
+		AcceptErrors: e.acceptErrors.Load(),
+	}
+	for _, l := range e.loops {
+		st.BytesIn += l.stats.bytesIn.Load()
+		st.BytesOut += l.stats.bytesOut.Load()
+		st.TurnTime += time.Duration(l.stats.turnTime.Load())
+		for i := range st.Turns {
+			st.Turns[i] += l.stats.turns[i].Load()
+		}
+	}
+	return st
+}
