@@ -57,5 +57,5 @@ func printOverview(w io.Writer) {
 	}
 	b.WriteString("\n'holdfast COMMAND --help' shows a command's flags and examples.\n" +
 		"Exit codes: 0 success, 1 failure, 2 wrong command line or configuration.\n")
-	io.WriteString(w, b.String())
+	fmt.Fprint(w, b.String())
 }

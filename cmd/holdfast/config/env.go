@@ -13,7 +13,7 @@ const envPrefix = "HOLDFAST_"
 const FileEnv = envPrefix + "CONFIG"
 
 // applyEnv sets what the variables of environ (each KEY=VALUE) say. All faults are returned at once.
-// A variable with our prefix that no setting has is a fault: it is a misspelt one far more often than
+// A variable with our prefix that no setting has is a fault: it is a misspelled one far more often than
 // somebody else's.
 func applyEnv(c *Config, environ []string) error {
 	var faults []error

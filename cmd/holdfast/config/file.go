@@ -73,10 +73,10 @@ func unknownKeys(path, section string, node *yaml.Node, t reflect.Type) []error 
 	}
 	var names []string
 	types := make(map[string]reflect.Type)
-	for i := range t.NumField() {
-		name := t.Field(i).Tag.Get("yaml")
+	for field := range t.Fields() {
+		name := field.Tag.Get("yaml")
 		names = append(names, name)
-		types[name] = t.Field(i).Type
+		types[name] = field.Type
 	}
 	var faults []error
 	for i := 0; i+1 < len(node.Content); i += 2 {

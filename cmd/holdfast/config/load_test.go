@@ -79,7 +79,7 @@ func TestLoadRefuses(t *testing.T) {
 	}{
 		{"unknown variable", []string{"HOLDFAST_LISTENN=x"}, nil, "environment: unknown variable HOLDFAST_LISTENN (did you mean HOLDFAST_LISTEN?)"},
 		{"unknown variable, nothing near", []string{"HOLDFAST_PERSISTENCE_LOCATION=x"}, nil, "environment: unknown variable HOLDFAST_PERSISTENCE_LOCATION"},
-		{"misspelt config variable", []string{"HOLDFAST_CONF=x"}, nil, "(did you mean HOLDFAST_CONFIG?)"},
+		{"misspelled config variable", []string{"HOLDFAST_CONF=x"}, nil, "(did you mean HOLDFAST_CONFIG?)"},
 		{"number", []string{"HOLDFAST_BROKER_LOOPS=two"}, nil, `environment: HOLDFAST_BROKER_LOOPS: "two" is not a number`},
 		{"duration", []string{"HOLDFAST_BROKER_SYS_INTERVAL=5"}, nil, `"5" is not a duration (as in 30s or 5m)`},
 		{"boolean", []string{"HOLDFAST_ALLOW_ANONYMOUS=maybe"}, nil, `"maybe" is not a boolean (true or false)`},

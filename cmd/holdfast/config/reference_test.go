@@ -49,7 +49,7 @@ A setting can be given in four places. The first one that has it wins:
 4. the default.
 
 Unknown flags, unknown variables that begin with ` + "`HOLDFAST_`" + ` and unknown keys of the file are errors: a
-misspelt limit must not silently be no limit. (Kubernetes adds such variables to its containers for a
+misspelled limit must not silently be no limit. (Kubernetes adds such variables to its containers for a
 service named ` + "`holdfast`; set `enableServiceLinks: false`" + ` there.) ` + "`holdfast config check FILE`" + ` checks a file
 and ` + "`holdfast config show`" + ` prints what is in effect.
 
@@ -71,7 +71,7 @@ Durations are written with a unit, as in ` + "`30s`, `5m` or `24h`" + `; sizes a
 }
 
 func defaultText(s setting) string {
-	if list, ok := s.value.Interface().([]string); ok {
+	if list, ok := reflect.TypeAssert[[]string](s.value); ok {
 		return strings.Join(list, ",")
 	}
 	return fmt.Sprint(s.value.Interface())
