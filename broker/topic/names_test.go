@@ -18,13 +18,13 @@ func TestValidateName(t *testing.T) {
 		{"$SYS/x", nil},
 		{"$share/g/x", nil},
 		{"\u00e9/\u20ac/\U0001f600", nil},
-		{"\ufeffa", nil},         // v5 [MQTT-1.5.4-3]: no byte order mark is skipped
-		{"\ufffd", nil},          // the replacement character itself is well-formed
-		{"\x01\x1f\u007f", nil},  // 1.5.4: control characters SHOULD NOT occur, but may
+		{"\ufeffa", nil},          // v5 [MQTT-1.5.4-3]: no byte order mark is skipped
+		{"\ufffd", nil},           // the replacement character itself is well-formed
+		{"\x01\x1f\u007f", nil},   // 1.5.4: control characters SHOULD NOT occur, but may
 		{"\uffff\U0010ffff", nil}, // and so may non-characters
 		{strings.Repeat("x", MaxLen), nil},
 
-		{"", ErrEmpty},                              // v5 [MQTT-4.7.3-1]
+		{"", ErrEmpty}, // v5 [MQTT-4.7.3-1]
 		{strings.Repeat("x", MaxLen+1), ErrTooLong}, // v5 [MQTT-4.7.3-3]
 		{"a\x00", ErrNull},                          // v5 [MQTT-4.7.3-2]
 		{"\x00", ErrNull},

@@ -75,11 +75,12 @@ func (r *Retained[V]) Len() int {
 // Page calls emit for values whose names match filter, a valid Topic Filter
 // without "$share/", in an order that is always the same. It looks at limit
 // names at most (at one if limit is smaller), whether they match or not, so
-// that the lock is held for a bounded time; it skips what cannot match
-// ("a/+/c" costs two look-ups per level below "a"). If more is true, call it
-// again with after set to next; the first call has after "". Names set or
-// deleted between two pages may or may not be seen; each name is seen once at
-// most.
+// that the lock is held for a bounded time; it skips what cannot match, so
+// that "a/+/c" looks at no more than three names for each level below "a".
+//
+// If more is true, call it again with after set to next; the first call has
+// after "". Names set or deleted between two pages may or may not be seen;
+// no name is seen twice.
 //
 // emit is called with the lock held for reading: it must be quick and must
 // not use r.
