@@ -46,7 +46,7 @@ func BenchmarkMatchFanOut(b *testing.B) {
 					x.Subscribe("news/today", Subscription[*int]{Subscriber: &owners[i]})
 				}
 				for i := range monitors {
-					x.Subscribe("#", Subscription[*int]{Subscriber: &owners[i]})
+					x.Subscribe("#", Subscription[*int]{Subscriber: &owners[subscribers-1-i]}) // found last
 				}
 				var m Matches[*int]
 				b.ReportAllocs()

@@ -115,71 +115,79 @@ func checkEmptyFuzz(t *testing.T, x *Index[int]) {
 	}
 }
 
-// FuzzIndex reads a program: each step is an operation, a subscriber, options
-// and a filter or name made of few levels, which is applied to Index, Retained and
-// the models.
+// FuzzIndex reads a program of steps of five bytes; see fuzzed.step.
 func FuzzIndex(f *testing.F) {
-	f.Add([]byte("\x00\x01\x02\x13\x00\x02\x02\x15\x02\x01\x02\x11"))
-	f.Add([]byte("\x00\x01\x0a\x44\x01\x01\x0a\x44\x02\x00\x00\x11"))
+	f.Add([]byte("\x00\x01\x02\x13\x00\x02\x02\x15\x02\x01\x03\x02\x11\x00\x00"))
+	f.Add([]byte("\x00\x01\x0a\x44\x01\x01\x02\x0a\x44\x01\x03\x00\x00\x11\x40"))
 	f.Fuzz(func(t *testing.T, program []byte) {
-		levels := []string{"", "a", "b", "+", "#", "$s", "a!", "a/b"}
-		x, m := NewIndex[int](), make(model)
-		r, names := NewRetained[int](), make(map[string]int)
-		var dst Matches[int]
+		w := &fuzzed{NewIndex[int](), make(model), NewRetained[int](), make(map[string]int), Matches[int]{}}
 		for i := 0; len(program) >= 5 && i < 300; i++ {
-			op, s, o, path := program[0], int(program[1]%20)+1, program[2], binary.LittleEndian.Uint16(program[3:])
+			w.step(t, program[0], program[1], program[2], binary.LittleEndian.Uint16(program[3:]))
 			program = program[5:]
-			topic := levels[path&7]
-			for n := path >> 14; n > 0; n-- {
-				path >>= 3
-				topic += "/" + levels[path&7]
-			}
-			name := strings.NewReplacer("+", "x", "#", "y").Replace(topic)
-			if op&0x80 != 0 {
-				topic = fmt.Sprintf("$share/%c/%s", 'g'+op>>6&1, topic)
-			}
-			if topic == "" || name == "" {
-				continue
-			}
-			sub := Subscription[int]{Subscriber: s, ID: uint32(o >> 6), Options: Options(o & 0x0f)}
-			if sub.Options.QoS() == 3 {
-				sub.Options &^= 1
-			}
-			switch op % 5 {
-			case 0, 1:
-				if got, want := x.Subscribe(topic, sub), m.subscribe(topic, sub); got != want {
-					t.Fatalf("Subscribe(%q, %d) = %v, want %v", topic, s, got, want)
-				}
-			case 2:
-				if got, want := x.Unsubscribe(topic, s), m.unsubscribe(topic, s); got != want {
-					t.Fatalf("Unsubscribe(%q, %d) = %v, want %v", topic, s, got, want)
-				}
-			case 3:
-				m.check(t, x, name, s, &dst)
-				_, replaced := r.Set(name, i)
-				if _, want := names[name]; replaced != want {
-					t.Fatalf("Set(%q) = %v, want %v", name, replaced, want)
-				}
-				names[name] = i
-			case 4:
-				_, rest, _, _ := ParseShared(topic)
-				want := make(map[string]int)
-				for n, v := range names {
-					if Match(rest, n) {
-						want[n] = v
-					}
-				}
-				if got, _ := pages(t, r, rest, 1+s%4); rest != "" && !mapsEqual(got, want) {
-					t.Fatalf("Page(%q) = %v, want %v", rest, got, want)
-				}
-			}
 		}
-		m.checkCounts(t, x)
-		for filter, members := range m {
+		w.m.checkCounts(t, w.x)
+		for filter, members := range w.m {
 			for s := range members {
-				x.Unsubscribe(filter, s)
+				w.x.Unsubscribe(filter, s)
 			}
 		}
-		checkEmptyFuzz(t, x)
+		checkEmptyFuzz(t, w.x)
 	})
+}
+
+// fuzzed is an Index and a Retained beside their models.
+type fuzzed struct {
+	x     *Index[int]
+	m     model
+	r     *Retained[int]
+	names map[string]int
+	dst   Matches[int]
+}
+
+// step applies operation op, in the name of subscriber who, with some options
+// and with a filter or name built from the bits of path.
+func (w *fuzzed) step(t *testing.T, op, who, options byte, path uint16) {
+	levels := []string{"", "a", "b", "+", "#", "$s", "a!", "a/b"}
+	filter := levels[path&7]
+	for n := path >> 14; n > 0; n-- {
+		path >>= 3
+		filter += "/" + levels[path&7]
+	}
+	if filter == "" {
+		return
+	}
+	name := strings.NewReplacer("+", "x", "#", "y").Replace(filter)
+	if op&0x80 != 0 {
+		filter = fmt.Sprintf("$share/%c/%s", 'g'+op>>6&1, filter)
+	}
+	s := int(who%20) + 1
+	sub := Subscription[int]{Subscriber: s, ID: uint32(options >> 6), Options: Options(options & 0x0f)}
+	switch op % 5 {
+	case 0, 1:
+		if got, want := w.x.Subscribe(filter, sub), w.m.subscribe(filter, sub); got != want {
+			t.Fatalf("Subscribe(%q, %d) = %v, want %v", filter, s, got, want)
+		}
+	case 2:
+		if got, want := w.x.Unsubscribe(filter, s), w.m.unsubscribe(filter, s); got != want {
+			t.Fatalf("Unsubscribe(%q, %d) = %v, want %v", filter, s, got, want)
+		}
+	case 3:
+		w.m.check(t, w.x, name, s, &w.dst)
+		_, replaced := w.r.Set(name, s)
+		if _, want := w.names[name]; replaced != want {
+			t.Fatalf("Set(%q) = %v, want %v", name, replaced, want)
+		}
+		w.names[name] = s
+	case 4:
+		_, rest, _, _ := ParseShared(filter)
+		want := make(map[string]int)
+		for n, v := range w.names {
+			if Match(rest, n) {
+				want[n] = v
+			}
+		}
+		if got, _ := pages(t, w.r, rest, 1+s%4); !mapsEqual(got, want) {
+			t.Fatalf("Page(%q) = %v, want %v", rest, got, want)
+		}
+	}
 }

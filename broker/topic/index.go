@@ -37,11 +37,7 @@ type shard[S comparable] struct {
 
 // NewIndex returns an empty Index.
 func NewIndex[S comparable]() *Index[S] {
-	x := &Index[S]{seed: maphash.MakeSeed()}
-	for i := range x.shards {
-		x.shards[i].subs = make(map[string]entry[S])
-	}
-	return x
+	return &Index[S]{seed: maphash.MakeSeed()}
 }
 
 func (x *Index[S]) shard(filter string) *shard[S] {
@@ -55,7 +51,7 @@ func (x *Index[S]) shard(filter string) *shard[S] {
 // be part of a much longer string.
 func (x *Index[S]) Subscribe(filter string, sub Subscription[S]) (existed bool) {
 	name, rest, shared, err := ParseShared(filter)
-	if err != nil { // not validated: an ordinary filter that nothing matches
+	if err != nil { // not validated: kept as an ordinary filter
 		rest, shared = filter, false
 	}
 	var made bool
@@ -133,6 +129,9 @@ func (sh *shard[S]) subscribe(filter string, sub Subscription[S]) (existed bool)
 	defer sh.mu.Unlock()
 	e, ok := sh.subs[filter]
 	if !ok {
+		if sh.subs == nil {
+			sh.subs = make(map[string]entry[S])
+		}
 		sh.subs[filter] = entry[S]{one: sub}
 		return false
 	}

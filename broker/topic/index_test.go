@@ -44,7 +44,7 @@ func TestIndexRandom(t *testing.T) {
 }
 
 // TestIndexNotValidated gives the Index filters that ValidateFilter refuses:
-// they must match nothing that a valid Topic Name can be, and leave no trace.
+// they are ordinary filters, match as Match says, and leave no trace.
 func TestIndexNotValidated(t *testing.T) {
 	filters := []string{"", "a#", "#/a", "a+", "$share/", "$share//a", "$share/g", "$share/g/", "$share/+/a", "$share/#", "\x00", "\xff"}
 	x, m := NewIndex[int](), make(model)

@@ -15,7 +15,7 @@ func Match(filter, name string) bool {
 	for {
 		fl, fnext := level(filter, f)
 		if fl == "#" && fnext < 0 {
-			return true // v5 [MQTT-4.7.1-1]: the parent level too
+			return true // v5 4.7.1.2, v3.1.1 4.7.1.2: the parent level too
 		}
 		if n < 0 {
 			return false

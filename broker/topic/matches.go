@@ -121,9 +121,26 @@ func (m *Matches[S]) addEntry(e *entry[S], publisher S) {
 		return
 	}
 	m.Subs = slices.Grow(m.Subs, len(e.many.subs))
+	if known == 0 {
+		m.copyAll(e.many.subs, publisher)
+		return
+	}
 	for i := range e.many.subs {
 		m.add(&e.many.subs[i], publisher, known)
 	}
+}
+
+// copyAll adds subs to an m without Subs: the loop of a large fan-out.
+func (m *Matches[S]) copyAll(subs []Subscription[S], publisher S) {
+	to := m.Subs
+	for i := range subs {
+		sub := &subs[i]
+		if sub.Options&noLocalBit != 0 && sub.Subscriber == publisher {
+			continue
+		}
+		to = append(to, Matched[S]{Subscriber: sub.Subscriber, ID: sub.ID, Options: sub.Options})
+	}
+	m.Subs = to
 }
 
 func (m *Matches[S]) add(sub *Subscription[S], publisher S, known int) {
@@ -166,7 +183,7 @@ func (m *Matches[S]) find(s S, known int) (int, bool) {
 	return 0, false
 }
 
-// merge adds another matching subscription of the same subscriber: v5 [MQTT-3.3.4-2] to [MQTT-3.3.4-5].
+// merge adds another matching subscription of the same subscriber: v5 [MQTT-3.3.4-2] to [MQTT-3.3.4-4].
 func (m *Matches[S]) merge(to *Matched[S], sub *Subscription[S]) {
 	to.Options = to.Options.merge(sub.Options)
 	switch {
