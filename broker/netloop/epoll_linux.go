@@ -1,11 +1,9 @@
 package netloop
 
 import (
-	"errors"
 	"fmt"
 	"iter"
 	"maps"
-	"net"
 	"syscall"
 	"time"
 	"unsafe"
@@ -402,31 +400,6 @@ func (c *Conn) halfClose() {
 	}
 }
 
-// adoptFD takes the socket out of nc.
-func (e *Engine) adoptFD(nc net.Conn, newHandler func(*Conn) Handler) error {
-	sc, ok := nc.(syscall.Conn)
-	if !ok {
-		return ErrUnsupported
-	}
-	rc, err := sc.SyscallConn()
-	if err != nil {
-		return fmt.Errorf("take socket: %w", err)
-	}
-	fd := -1
-	var dupErr error
-	if err := rc.Control(func(s uintptr) {
-		fd, dupErr = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0)
-	}); err != nil {
-		return fmt.Errorf("take socket: %w", err)
-	}
-	if dupErr != nil {
-		return fmt.Errorf("take socket: %w", dupErr)
-	}
-	nc.Close()
-	e.openFD(fd, newHandler)
-	return nil
-}
-
 // openFD makes a connection of a non-blocking socket and starts it on a loop.
 func (e *Engine) openFD(fd int, newHandler func(*Conn) Handler) {
 	e.open.Add(1)
@@ -465,137 +438,4 @@ func (t *openTask) Run(l *Loop) {
 		return
 	}
 	c.h.OnOpen(c)
-}
-
-// dial starts a non-blocking connect. The handler's first call is OnOpen, or
-// OnClose with the reason.
-func (e *Engine) dial(l *Loop, network, address string, newHandler func(*Conn) Handler) error {
-	domain, sa, err := sockaddr(network, address)
-	if err != nil {
-		return err
-	}
-	fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("create socket: %w", err)
-	}
-	if domain != unix.AF_UNIX {
-		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	}
-	e.open.Add(1)
-	c := &Conn{loop: l, fd: int32(fd), dialing: true, timer: timer{slot: -1}}
-	c.h = newHandler(c)
-	l.PostFunc(func() {
-		if err := unix.Connect(fd, sa); err != nil && !errors.Is(err, unix.EINPROGRESS) {
-			c.finish(fmt.Errorf("connect: %w", err))
-			return
-		}
-		if err := c.attach(unix.EPOLLOUT); err != nil {
-			c.finish(err)
-		}
-	})
-	return nil
-}
-
-func (c *Conn) onConnected() {
-	c.dialing = false
-	if err := c.socketError(); !errors.Is(err, ErrPeerGone) {
-		c.finish(fmt.Errorf("connect: %w", err))
-		return
-	}
-	c.updateInterest()
-	c.h.OnOpen(c)
-}
-
-func sockaddr(network, address string) (int, unix.Sockaddr, error) {
-	switch network {
-	case "unix":
-		return unix.AF_UNIX, &unix.SockaddrUnix{Name: address}, nil
-	case "tcp":
-		a, err := net.ResolveTCPAddr(network, address)
-		if err != nil {
-			return 0, nil, fmt.Errorf("resolve %s: %w", address, err)
-		}
-		if ip := a.IP.To4(); ip != nil || a.IP == nil {
-			sa := &unix.SockaddrInet4{Port: a.Port}
-			copy(sa.Addr[:], ip)
-			return unix.AF_INET, sa, nil
-		}
-		sa := &unix.SockaddrInet6{Port: a.Port}
-		copy(sa.Addr[:], a.IP.To16())
-		return unix.AF_INET6, sa, nil
-	}
-	return 0, nil, fmt.Errorf("%w: network %q", ErrUnsupported, network)
-}
-
-// RemoteAddr asks the socket for the peer's address; nil when it is gone.
-func (c *Conn) RemoteAddr() net.Addr {
-	if c.nc != nil {
-		return c.nc.RemoteAddr()
-	}
-	if c.fd < 0 {
-		return nil
-	}
-	sa, err := unix.Getpeername(int(c.fd))
-	if err != nil {
-		return nil
-	}
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return &net.TCPAddr{IP: append(net.IP(nil), sa.Addr[:]...), Port: sa.Port}
-	case *unix.SockaddrInet6:
-		return &net.TCPAddr{IP: append(net.IP(nil), sa.Addr[:]...), Port: sa.Port}
-	case *unix.SockaddrUnix:
-		return &net.UnixAddr{Name: sa.Name, Net: "unix"}
-	}
-	return nil
-}
-
-// acceptRaw accepts from ln until it would block or fails.
-func (ln *Listener) acceptRaw(sc syscall.RawConn) error {
-	var failed error
-	err := sc.Read(func(s uintptr) bool {
-		for {
-			fd, _, err := unix.Accept4(int(s), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-			switch {
-			case err == nil:
-				ln.engine.accepted.Add(1)
-				ln.engine.openFD(fd, ln.newHandler)
-			case errors.Is(err, unix.EAGAIN):
-				return false
-			case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED):
-			default:
-				failed = err
-				return true
-			}
-		}
-	})
-	if err != nil {
-		return err
-	}
-	return failed
-}
-
-// prepareListener sets the options that accepted sockets inherit.
-func prepareListener(sc syscall.RawConn, tcp bool) error {
-	var failed error
-	err := sc.Control(func(s uintptr) {
-		if !tcp {
-			return
-		}
-		for _, o := range [][3]int{
-			{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
-			{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
-			{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(keepAliveIdle / time.Second)},
-			{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, int(keepAliveInterval / time.Second)},
-			{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepAliveCount},
-		} {
-			if err := unix.SetsockoptInt(int(s), o[0], o[1], o[2]); err != nil {
-				failed = err
-			}
-		}
-	})
-	if err != nil {
-		return err
-	}
-	return failed
 }
