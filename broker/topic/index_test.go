@@ -200,10 +200,11 @@ func TestExactFilterMemory(t *testing.T) {
 	runtime.KeepAlive(x)
 }
 
-func liveHeap() uint64 {
+// liveHeap returns the bytes in use, signed since differences may be negative.
+func liveHeap() int64 {
 	var ms runtime.MemStats
 	runtime.GC()
 	runtime.GC() // the first may find memory that only finalizers held
 	runtime.ReadMemStats(&ms)
-	return ms.HeapAlloc
+	return int64(ms.HeapAlloc)
 }

@@ -76,7 +76,7 @@ func TestTrieDeep(t *testing.T) {
 		x.Subscribe(f, Subscription[int]{Subscriber: i + 1})
 		m.subscribe(f, Subscription[int]{Subscriber: i + 1})
 	}
-	if got, bound := liveHeap()-before, uint64(len(filters)*MaxLen*100); got > bound {
+	if got, bound := liveHeap()-before, int64(len(filters)*MaxLen*100); got > bound {
 		t.Errorf("%d filters of %d bytes take %d bytes, want at most %d", len(filters), MaxLen, got, bound)
 	}
 	var dst Matches[int]
