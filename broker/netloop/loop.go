@@ -192,7 +192,8 @@ func (l *Loop) fire(t *timer) {
 
 // flushDirty writes what this turn has put out.
 func (l *Loop) flushDirty() {
-	l.urgent = l.urgent[:0]
+	clear(l.urgent)
+	l.urgent = shrink(l.urgent)
 	if l.foreign > handOverAt {
 		l.handOver()
 	}

@@ -12,33 +12,31 @@ const (
 )
 
 // output gathers what waits to be written: full segments, then the chunk that
-// is being filled. Segments that are not pooled are somebody's payload, lent
-// until written.
+// is being filled.
+//
+//	0 <= head <= len(segs); off <= len of the first unwritten piece
 type output struct {
-	segs []segment
-	head int    // segments before head are written
-	off  int    // bytes of segs[head], or of tail, that are written
-	tail []byte // pooled chunk; len is what is used
-	n    int    // bytes waiting
+	segs  []segment
+	head  int    // segments before head are written
+	off   int    // bytes of segs[head], or of tail if there is none, that are written
+	tail  []byte // the part of chunk that is being filled; len is what is used
+	chunk *chunk // what tail lies in; nil if tail has an array of its own
+	n     int    // bytes waiting
 }
 
+// segment is a piece of output. Its bytes lie in a chunk, which several
+// segments in a row may share, or are somebody's payload, lent until written.
 type segment struct {
-	b      []byte
-	pooled bool
+	b     []byte
+	chunk *chunk // goes back to the pool with this segment, the last one in it
 }
+
+type chunk [chunkSize]byte
 
 var (
 	outputPool = sync.Pool{New: func() any { return new(output) }}
-	chunkPool  = sync.Pool{New: func() any { return new([chunkSize]byte) }}
+	chunkPool  = sync.Pool{New: func() any { return new(chunk) }}
 )
-
-func getChunk() []byte { return chunkPool.Get().(*[chunkSize]byte)[:0] }
-
-func putChunk(b []byte) {
-	if cap(b) == chunkSize {
-		chunkPool.Put((*[chunkSize]byte)(b[:chunkSize]))
-	}
-}
 
 // grow makes room for n bytes in tail.
 func (o *output) grow(n int) {
@@ -47,39 +45,55 @@ func (o *output) grow(n int) {
 	}
 	o.seal()
 	if n <= chunkSize {
-		o.tail = getChunk()
+		o.chunk = chunkPool.Get().(*chunk)
+		o.tail = o.chunk[:0]
 	} else {
 		o.tail = make([]byte, 0, n)
 	}
 }
 
-// seal turns tail into a segment.
+// seal turns tail into a segment, with which its chunk goes back. It may be
+// empty, when addRef has cut off all that was used of the chunk.
 func (o *output) seal() {
-	if o.tail == nil {
-		return
+	if len(o.tail) > 0 || o.chunk != nil {
+		o.push(segment{o.tail, o.chunk})
 	}
-	if len(o.tail) == 0 {
-		putChunk(o.tail)
-	} else {
-		o.segs = append(o.segs, segment{o.tail, true})
-	}
-	o.tail = nil
+	o.tail, o.chunk = nil, nil
 }
 
+// addRef puts ref behind what is in tail. What is left of the chunk stays tail:
+// a short header before each ref must not cost a chunk.
 func (o *output) addRef(ref []byte) {
-	// What of tail is already written must be told before it becomes a segment:
-	// off counts within the first unwritten piece, which tail may be. Sealing
-	// keeps that piece first.
-	o.seal()
-	o.segs = append(o.segs, segment{ref, false})
+	if len(ref) == 0 {
+		return
+	}
+	if len(o.tail) > 0 {
+		// off counts within the first unwritten piece, which tail may be. It stays first.
+		o.push(segment{b: o.tail})
+		o.tail = o.tail[len(o.tail):]
+	}
+	o.push(segment{b: ref})
 	o.n += len(ref)
+}
+
+// push appends a segment. It reuses the places of written ones, so that the
+// list stays as long as what waits, even if the peer is always behind.
+func (o *output) push(s segment) {
+	if len(o.segs) == cap(o.segs) && 2*o.head >= len(o.segs) && o.head > 0 {
+		left := copy(o.segs, o.segs[o.head:])
+		clear(o.segs[left:])
+		o.segs, o.head = o.segs[:left], 0
+	}
+	o.segs = append(o.segs, s)
 }
 
 // pieces appends to dst the byte slices that wait, at most maxSegments.
 func (o *output) pieces(dst [][]byte) [][]byte {
 	off := o.off
 	for i := o.head; i < len(o.segs) && len(dst) < maxSegments; i++ {
-		dst = append(dst, o.segs[i].b[off:])
+		if b := o.segs[i].b[off:]; len(b) > 0 {
+			dst = append(dst, b)
+		}
 		off = 0
 	}
 	if len(dst) < maxSegments && len(o.tail) > off {
@@ -100,8 +114,8 @@ func (o *output) wrote(n int) {
 			return
 		}
 		n -= len(s.b)
-		if s.pooled {
-			putChunk(s.b)
+		if s.chunk != nil {
+			chunkPool.Put(s.chunk)
 		}
 		*s = segment{}
 		o.head++
@@ -112,13 +126,13 @@ func (o *output) wrote(n int) {
 
 // reset gives everything back.
 func (o *output) reset() {
-	for i := o.head; i < len(o.segs); i++ {
-		if o.segs[i].pooled {
-			putChunk(o.segs[i].b)
+	for _, s := range o.segs[o.head:] {
+		if s.chunk != nil {
+			chunkPool.Put(s.chunk)
 		}
 	}
-	if o.tail != nil {
-		putChunk(o.tail)
+	if o.chunk != nil {
+		chunkPool.Put(o.chunk)
 	}
 	clear(o.segs)
 	if cap(o.segs) > maxSegments {
@@ -169,25 +183,23 @@ func (c *Conn) room(n int) []byte {
 // End takes back what Begin lent, with what has been appended, and unlocks.
 // by is the loop on which the caller runs: it writes the bytes at the end of its turn.
 // nil means that the caller is on no loop; then the connection's own loop writes.
-func (c *Conn) End(by *Loop, b []byte) {
-	c.out.n += len(b) - len(c.out.tail)
-	c.out.tail = b
-	c.unlockDirty(by)
-}
+func (c *Conn) End(by *Loop, b []byte) { c.EndRef(by, b, nil) }
 
 // EndRef is End, with ref to be written after b without being copied. ref must
 // not change any more.
 func (c *Conn) EndRef(by *Loop, b, ref []byte) {
+	before := c.out.n
 	c.out.n += len(b) - len(c.out.tail)
 	c.out.tail = b
 	c.out.addRef(ref)
-	c.unlockDirty(by)
+	c.unlockDirty(by, before)
 }
 
-// unlockDirty unlocks and makes sure that somebody writes.
-func (c *Conn) unlockDirty(by *Loop) {
+// unlockDirty unlocks and makes sure that somebody writes. before is the number
+// of bytes that waited before the caller added some.
+func (c *Conn) unlockDirty(by *Loop, before int) {
 	old := c.state
-	n := c.out.n
+	urgent := before < urgentAt && c.out.n >= urgentAt && old&(outBlocked|outWriting) == 0
 	c.state |= outDirty
 	c.mu.Unlock()
 	if old&outDirty == 0 {
@@ -197,10 +209,8 @@ func (c *Conn) unlockDirty(by *Loop) {
 			by.markDirty(c)
 		}
 	}
-	if by != nil && n >= urgentAt && old&(outBlocked|outWriting) == 0 {
-		if k := len(by.urgent); k == 0 || by.urgent[k-1] != c {
-			by.urgent = append(by.urgent, c)
-		}
+	if by != nil && urgent {
+		by.urgent = append(by.urgent, c)
 	}
 }
 
