@@ -97,6 +97,9 @@ func AppendAckWithReason(dst []byte, t Type, v Version, id PacketID, rc ReasonCo
 		return AppendAck(dst, t, v, id, rc)
 	}
 	body := func(e Explanation) []byte {
+		if e.empty() {
+			return nil // AppendAck is shorter
+		}
 		b := append(appendUint16(nil, uint16(id)), byte(rc))
 		return e.appendBlock(b, nil)
 	}

@@ -43,7 +43,7 @@ var headerOK = func() (ok [256]bool) {
 func ReadFrame(b []byte, max int) (f Frame, n int, err error) {
 	if len(b) > 1 && b[1] < 0x80 && headerOK[b[0]] {
 		if n = 2 + int(b[1]); n <= len(b) && n <= max {
-			return Frame{Type(b[0] >> 4), b[0] & 15, b[2:n]}, n, nil
+			return Frame{Type(b[0] >> 4), b[0] & 15, b[2:n:n]}, n, nil
 		}
 	}
 	return readFrame(b, max)
