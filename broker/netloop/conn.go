@@ -28,7 +28,8 @@ type Conn struct {
 	ended    bool   // OnClose has been called
 	paused   bool   // by the handler
 	throttle bool   // not read because the peer does not read
-	again    bool   // an inputTask is posted
+	again    bool   // in is due to be handed over again; an inputTask is posted
+	resumed  bool   // ResumeRead has been called since OnData began
 	dialing  bool   // connect has not finished
 
 	// guarded by mu
@@ -95,6 +96,7 @@ func (c *Conn) PauseRead() {
 func (c *Conn) ResumeRead() {
 	if c.paused {
 		c.paused = false
+		c.resumed = true
 		c.resumeInput()
 	}
 }
@@ -102,11 +104,20 @@ func (c *Conn) ResumeRead() {
 // Paused tells whether PauseRead is in force.
 func (c *Conn) Paused() bool { return c.paused }
 
+// held tells whether the connection must not be read. After its end nothing
+// holds it: what the peer still sends is read and dropped.
+func (c *Conn) held() bool { return (c.paused || c.throttle) && !c.ended }
+
 func (c *Conn) resumeInput() {
-	if c.paused || c.throttle || c.ended {
+	if c.held() || c.ended {
 		return
 	}
 	c.updateInterest()
+	c.postInput()
+}
+
+// postInput has left-over input handed over in the loop's next turn.
+func (c *Conn) postInput() {
 	if len(c.in) > 0 && !c.again {
 		c.again = true
 		c.loop.Post((*inputTask)(c))
@@ -116,14 +127,28 @@ func (c *Conn) resumeInput() {
 // inputTask hands left-over input to the handler again.
 type inputTask Conn
 
-func (t *inputTask) Run(*Loop) {
-	c := (*Conn)(t)
-	c.again = false
-	if !c.ended && !c.paused && !c.throttle {
-		in := c.in
-		c.in = nil
-		c.deliver(in, true)
+func (t *inputTask) Run(*Loop) { (*Conn)(t).inputAgain() }
+
+// inputAgain does what an inputTask was posted for, unless that has been done.
+func (c *Conn) inputAgain() {
+	if !c.again {
+		return
 	}
+	c.again = false
+	if c.held() || c.ended {
+		return // resuming posts another one
+	}
+	in := c.in
+	c.in = nil
+	c.deliver(in, true)
+}
+
+// lastInput is called when the peer's stream has ended. It hands over what is
+// still due and tells whether the end may be acted upon: not while the handler
+// holds the connection with input left over.
+func (c *Conn) lastInput() bool {
+	c.inputAgain()
+	return !c.again && !c.held()
 }
 
 // input takes bytes that have just been read.
@@ -131,6 +156,7 @@ func (c *Conn) input(data []byte) {
 	if c.ended {
 		return // lingering: the peer's last words do not matter
 	}
+	c.again = false
 	if len(c.in) > 0 {
 		c.in = append(c.in, data...)
 		in := c.in
@@ -144,6 +170,7 @@ func (c *Conn) input(data []byte) {
 // deliver calls OnData and keeps what is left. owned tells that data belongs
 // to the connection and may be kept as it is.
 func (c *Conn) deliver(data []byte, owned bool) {
+	c.resumed = false
 	n := c.h.OnData(c, data)
 	if c.ended || n >= len(data) {
 		return
@@ -156,6 +183,9 @@ func (c *Conn) deliver(data []byte, owned bool) {
 		c.in = append(make([]byte, 0, len(rest)), rest...)
 	default:
 		c.in = rest
+	}
+	if c.resumed && !c.held() { // paused and resumed within OnData: it may have stopped half-way
+		c.postInput()
 	}
 }
 

@@ -219,6 +219,9 @@ func (c *Conn) updateInterest() {
 }
 
 func (c *Conn) onReadable() {
+	if c.held() {
+		return // held since this turn's events were fetched
+	}
 	l := c.loop
 	n, errno := rawRead(c.fd, l.buf)
 	switch {
@@ -228,9 +231,10 @@ func (c *Conn) onReadable() {
 		if !c.ended {
 			c.throttleIfFlooded()
 		}
+	case errno == unix.EAGAIN || errno == unix.EINTR:
+	case !c.lastInput(): // epoll tells of the end again
 	case errno == 0:
 		c.gone(ErrPeerGone)
-	case errno == unix.EAGAIN || errno == unix.EINTR:
 	default:
 		c.gone(errno)
 	}

@@ -53,12 +53,8 @@ func (l *Loop) runPortable() {
 	}
 }
 
-// turn runs f as a turn of the loop.
-func (l *Loop) turn(f func()) {
-	l.turnMu.Lock()
-	defer l.turnMu.Unlock()
-	l.now = l.engine.now()
-	f()
+// endTurn is the second half of a turn that a reader has begun.
+func (l *Loop) endTurn() {
 	l.afterEvents()
 	l.stats.turn(l.engine.now() - l.now)
 	if next := l.wheel.next(); next >= 0 && (l.waitUntil < 0 || next < l.waitUntil) {
@@ -100,36 +96,38 @@ func (t *openPortableTask) Run(l *Loop) {
 
 // readPortable reads until the connection ends.
 func (c *Conn) readPortable() {
-	l := c.loop
 	buf := make([]byte, portableBuffer)
 	for open := true; open; {
 		n, err := c.nc.Read(buf)
-		l.turn(func() {
-			if n > 0 {
-				l.stats.bytesIn.Add(uint64(n))
-				c.input(buf[:n])
-				if !c.ended {
-					c.throttleIfFlooded()
-				}
-			}
-			if err != nil {
-				c.gonePortable(err)
-			}
-			open = !c.nc.closed
-		})
-		if open {
-			c.awaitResume()
+		open = c.turn(buf[:n], nil)
+		for open && err != nil { // again when the handler pauses at the last bytes
+			open = c.turn(nil, err)
 		}
 	}
 }
 
-// awaitResume waits while the connection is not to be read.
-func (c *Conn) awaitResume() {
-	c.loop.turnMu.Lock()
-	for (c.paused || c.throttle) && !c.ended {
+// turn takes the loop for what a read has returned, once the connection is not
+// held. It tells whether to read on.
+func (c *Conn) turn(data []byte, err error) bool {
+	l := c.loop
+	l.turnMu.Lock()
+	defer l.turnMu.Unlock()
+	for c.held() {
 		c.nc.resume.Wait()
 	}
-	c.loop.turnMu.Unlock()
+	l.now = l.engine.now()
+	if len(data) > 0 {
+		l.stats.bytesIn.Add(uint64(len(data)))
+		c.input(data)
+		if !c.ended {
+			c.throttleIfFlooded()
+		}
+	}
+	if err != nil && c.lastInput() {
+		c.gonePortable(err)
+	}
+	l.endTurn()
+	return !c.nc.closed
 }
 
 func (c *Conn) gonePortable(err error) {
