@@ -1,0 +1,139 @@
+package broker
+
+import "time"
+
+// Outcome is what became of an acknowledgement.
+type Outcome uint8
+
+// Outcomes.
+const (
+	// Settled means that it was expected and is dealt with.
+	Settled Outcome = iota
+	// Unknown means that no such delivery is in flight.
+	Unknown
+	// OutOfStep means that the delivery is at another step of its protocol.
+	OutOfStep
+)
+
+// Ack settles a QoS 1 delivery (PUBACK).
+func (s *Session) Ack(sc *Scratch, epoch uint64, id PacketID) Outcome {
+	return s.step(sc, epoch, id, awaitAck, false)
+}
+
+// Received tells that the client has received a QoS 2 delivery (PUBREC). If ok
+// is false, it has refused it and nothing follows; otherwise the front sends
+// the release (PUBREL).
+func (s *Session) Received(sc *Scratch, epoch uint64, id PacketID, ok bool) Outcome {
+	if !ok {
+		return s.step(sc, epoch, id, awaitReceipt, false)
+	}
+	return s.step(sc, epoch, id, awaitReceipt, true)
+}
+
+// Complete settles a QoS 2 delivery (PUBCOMP).
+func (s *Session) Complete(sc *Scratch, epoch uint64, id PacketID) Outcome {
+	return s.step(sc, epoch, id, awaitDone, false)
+}
+
+// step takes delivery id out of state want: to awaitDone if release is true,
+// else out of the window.
+func (s *Session) step(sc *Scratch, epoch uint64, id PacketID, want inflightState, release bool) Outcome {
+	sc.now = time.Now()
+	s.mu.Lock()
+	w := s.window
+	if s.epoch.Load() != epoch || w == nil {
+		s.mu.Unlock()
+		return Unknown
+	}
+	i := w.index(id)
+	if i < 0 {
+		s.mu.Unlock()
+		return Unknown
+	}
+	switch st := w.states.at(i); {
+	case *st == acknowledged:
+		s.mu.Unlock()
+		return Unknown
+	case release && *st == awaitDone: // a repeated PUBREC
+		s.mu.Unlock()
+		return Settled
+	case *st != want:
+		s.mu.Unlock()
+		return OutOfStep
+	case release:
+		*st = awaitDone
+		s.released(w, i)
+		s.mu.Unlock()
+		return Settled
+	}
+	s.settle(sc, i)
+	s.unlock(sc)
+	return Settled
+}
+
+// released notes in the mailbox that only the release is owed.
+func (s *Session) released(w *window, i int) {
+	if h := w.hold(i); h != nil && h.item.seq != 0 {
+		s.app.broker.store.Update(s.key(), Entry{
+			Seq: h.item.seq, Message: h.item.msg, QoS: 2, Released: true, PacketID: w.first.after(i),
+		})
+	}
+}
+
+// settle takes place i out of the window and goes on with what waits.
+func (s *Session) settle(sc *Scratch, i int) {
+	w := s.window
+	h := w.settle(i)
+	sc.gauges.inflight.add(-1)
+	if h.item.seq != 0 {
+		s.unstore(sc, &h.item)
+	}
+	if w.states.len() == 0 {
+		w.recycle()
+		s.window = nil
+	}
+	s.progress()
+	if s.backlog != nil || s.behind() {
+		s.pump(sc)
+	}
+}
+
+// Receive notes a QoS 2 publish of the client under its Packet Identifier. It
+// returns false if that is known already: then it is a repetition and must not
+// be published again.
+func (s *Session) Receive(epoch uint64, id PacketID) (isNew bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.epoch.Load() != epoch {
+		return false, ErrStale
+	}
+	return s.receive(id), nil
+}
+
+func (s *Session) receive(id PacketID) bool {
+	x := s.more()
+	if _, known := x.received[id]; known {
+		return false
+	}
+	if x.received == nil {
+		x.received = make(map[PacketID]struct{})
+	}
+	x.received[id] = struct{}{}
+	return true
+}
+
+// Forget ends a QoS 2 publish of the client (PUBREL), or undoes Receive for
+// one that was refused. It returns false if it was not known.
+func (s *Session) Forget(epoch uint64, id PacketID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.epoch.Load() != epoch || s.extra == nil {
+		return false
+	}
+	_, known := s.extra.received[id]
+	delete(s.extra.received, id)
+	if len(s.extra.received) == 0 {
+		s.extra.received = nil
+	}
+	return known
+}

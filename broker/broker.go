@@ -1,0 +1,160 @@
+package broker
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-mqtt/holdfast/broker/topic"
+)
+
+// DefaultApp is the App of Sessions that belong to no other.
+const DefaultApp = "default"
+
+type (
+	matches     = topic.Matches[*Session]
+	group       = topic.Group[*Session]
+	groupMember = topic.Subscription[*Session]
+)
+
+// Broker holds all Apps of a node. Its methods are safe for concurrent use.
+type Broker struct {
+	cfg       Config
+	store     Store
+	deadlines *deadlines
+
+	mu        sync.Mutex // guards the rest
+	apps      map[string]*App
+	scratches []*Scratch
+
+	background struct {
+		mu sync.Mutex // outermost of all
+		sc *Scratch
+	}
+	takeovers atomic.Uint64
+	slowEnded atomic.Uint64
+}
+
+// New returns a broker without Sessions. Close ends it.
+func New(cfg Config) *Broker {
+	b := &Broker{cfg: cfg.withDefaults(), store: cfg.Store, apps: make(map[string]*App)}
+	b.deadlines = newDeadlines(b.onDeadline)
+	b.background.sc = b.NewScratch(nil)
+	return b
+}
+
+// Close stops timers. Sessions must have been detached before; their Wills
+// that are still delayed are not published.
+func (b *Broker) Close() { b.deadlines.stop() }
+
+// Scratch is the working memory of one goroutine that calls the broker: a
+// front has one per loop. It must not be used by two at once.
+type Scratch struct {
+	broker   *Broker
+	via      any
+	matches  matches
+	delivery Delivery
+	ids      []uint32
+	op       *publishOp // of the publish that is going on, once something is deferred
+	now      time.Time  // set at the start of each call
+	Counters Counters
+	gauges   gauges
+}
+
+// gauges are deltas: only their sum over all Scratches means something.
+type gauges struct {
+	connected, sessions, queued, queuedBytes, waiting, inflight gauge
+}
+
+type gauge struct{ v atomic.Int64 }
+
+func (g *gauge) add(n int) { g.v.Store(g.v.Load() + int64(n)) }
+
+// NewScratch returns working memory; via is handed to Links as Delivery.Via.
+func (b *Broker) NewScratch(via any) *Scratch {
+	sc := &Scratch{broker: b, via: via}
+	b.mu.Lock()
+	b.scratches = append(b.scratches, sc)
+	b.mu.Unlock()
+	return sc
+}
+
+// withScratch calls f with working memory for callers that have none. No
+// Session's lock may be held.
+func (b *Broker) withScratch(f func(*Scratch)) {
+	b.background.mu.Lock()
+	defer b.background.mu.Unlock()
+	f(b.background.sc)
+}
+
+// App is a product, a world of its own: Client Identifiers, topics and retained messages of one
+// App mean nothing in another.
+type App struct {
+	broker   *Broker
+	name     string
+	index    *topic.Index[*Session]
+	retained *topic.Retained[*Message]
+	shards   [sessionShards]sessionShard
+}
+
+// App returns the App of that name, which is made if need be.
+func (b *Broker) App(name string) *App {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a := b.apps[name]
+	if a == nil {
+		a = &App{
+			broker:   b,
+			name:     name,
+			index:    topic.NewIndex[*Session](),
+			retained: topic.NewRetained[*Message](),
+		}
+		for i := range a.shards {
+			a.shards[i].m = make(map[string]*Session)
+		}
+		b.apps[name] = a
+	}
+	return a
+}
+
+// Stats returns a snapshot of the broker's counters.
+func (b *Broker) Stats() Stats {
+	st := Stats{
+		Dropped:   make(map[string]uint64, dropReasons),
+		Takeovers: b.takeovers.Load(),
+		SlowEnded: b.slowEnded.Load(),
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, a := range b.apps {
+		st.Subscriptions += int64(a.index.Len())
+		st.SharedGroups += int64(a.index.Groups())
+		st.Retained += int64(a.retained.Len())
+	}
+	for _, sc := range b.scratches {
+		st.addScratch(sc)
+	}
+	return st
+}
+
+func (st *Stats) addScratch(sc *Scratch) {
+	g, c := &sc.gauges, &sc.Counters
+	st.Connected += g.connected.v.Load()
+	st.Sessions += g.sessions.v.Load()
+	st.Queued += g.queued.v.Load()
+	st.QueuedBytes += g.queuedBytes.v.Load()
+	st.Waiting += g.waiting.v.Load()
+	st.Inflight += g.inflight.v.Load()
+	for q := range 3 {
+		st.Received[q] += c.Received[q].Value()
+		st.Delivered[q] += c.Delivered[q].Value()
+	}
+	st.BytesIn += c.BytesIn.Value()
+	st.BytesOut += c.BytesOut.Value()
+	st.NoMatch += c.NoMatch.Value()
+	st.Refused += c.Refused.Value()
+	st.Deferred += c.Deferred.Value()
+	for r := range c.Dropped {
+		st.Dropped[DropReason(r).String()] += c.Dropped[r].Value()
+	}
+}

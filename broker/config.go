@@ -1,0 +1,57 @@
+package broker
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Config holds the settings of a Broker. Zero fields take the default.
+type Config struct {
+	// Store keeps persistent Sessions and retained messages. Required.
+	Store Store
+	// Logger gets what operators must know. nil discards.
+	Logger *slog.Logger
+	// MaxInflight bounds the deliveries to one client that are sent and not
+	// acknowledged, below the client's own Receive Maximum. Default 32,768: a transient
+	// Session keeps one byte for each.
+	MaxInflight int
+	// MaxQueuedMessages bounds what one Session keeps beyond its window, in
+	// messages. Default 1,000.
+	MaxQueuedMessages int
+	// MaxQueuedBytes bounds the same in bytes. Default 1 MiB.
+	MaxQueuedBytes int
+	// MaxSessionExpiry bounds the Session Expiry Interval that clients may ask
+	// for. Default 7 days. Negative means no bound.
+	MaxSessionExpiry time.Duration
+	// MaxRetained bounds the number of retained messages of an App. Default 1,000,000.
+	MaxRetained int
+	// MaxSubscriptions bounds the subscriptions of one Session. Default 1,000.
+	MaxSubscriptions int
+	// SlowConsumerTimeout is how long a client may hold up publishers without
+	// taking anything before its connection is ended. Default 20 s.
+	SlowConsumerTimeout time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	def := func(p *int, v int) {
+		if *p <= 0 {
+			*p = v
+		}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	def(&c.MaxInflight, 32768)
+	c.MaxInflight = min(c.MaxInflight, maxPacketID)
+	def(&c.MaxQueuedMessages, 1000)
+	def(&c.MaxQueuedBytes, 1<<20)
+	def(&c.MaxRetained, 1_000_000)
+	def(&c.MaxSubscriptions, 1000)
+	if c.MaxSessionExpiry == 0 {
+		c.MaxSessionExpiry = 7 * 24 * time.Hour
+	}
+	if c.SlowConsumerTimeout <= 0 {
+		c.SlowConsumerTimeout = 20 * time.Second
+	}
+	return c
+}

@@ -1,0 +1,63 @@
+package broker
+
+import "errors"
+
+// Verdict is a Link's answer to a Delivery.
+type Verdict uint8
+
+// Verdicts.
+const (
+	// Sent means that the message is on its way.
+	Sent Verdict = iota
+	// Full means that the connection takes no more at present. The front calls
+	// Session.Resume when it does again.
+	Full
+	// Oversized means that this client can never take this message.
+	Oversized
+	// Gone means that the connection is ending; OnClose will follow.
+	Gone
+)
+
+// Delivery is one message for one Session. It is valid during the call only.
+type Delivery struct {
+	Message         *Message // maybe borrowed
+	QoS             QoS
+	Retain          bool
+	Dup             bool
+	PacketID        PacketID // 0 at QoS 0
+	SubscriptionIDs []uint32
+	// Via is what the calling front put into its Scratch: it tells a Link of
+	// the same kind on which loop it is being called. nil means on none.
+	Via any
+}
+
+// Link is what a protocol front gives for a connected client. Its methods are
+// called from any goroutine, with the Session's lock held, and must not block
+// nor call the Session.
+type Link interface {
+	// Deliver sends a message.
+	Deliver(d *Delivery) Verdict
+	// Release is the second step of a QoS 2 delivery (MQTT's PUBREL).
+	Release(id PacketID, via any)
+	// Yield asks the front to call Session.Resume in another turn.
+	Yield(via any)
+	// End closes the connection for a reason which is none of the client's doing
+	// in this moment: taken over, kicked, too slow. It returns at once.
+	End(reason error)
+}
+
+// Reasons for Link.End and results of calls.
+var (
+	// ErrTakenOver means that the same Client Identifier has connected again.
+	ErrTakenOver = errors.New("session taken over")
+	// ErrQuotaExceeded means that a bound would be passed.
+	ErrQuotaExceeded = errors.New("quota exceeded")
+	// ErrSlowConsumer means that a client held up publishers without taking anything.
+	ErrSlowConsumer = errors.New("slow consumer")
+	// ErrStale means that a newer connection owns the Session.
+	ErrStale = errors.New("session belongs to a newer connection")
+	// ErrClosed means that the broker is shutting down.
+	ErrClosed = errors.New("broker is shut down")
+	// ErrProtocol means that a client acknowledged what it was not sent.
+	ErrProtocol = errors.New("protocol error")
+)

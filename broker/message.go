@@ -1,0 +1,103 @@
+package broker
+
+import (
+	"strings"
+	"time"
+	"unsafe"
+)
+
+// QoS is the quality of service of a delivery: 0 at most once, 1 at least
+// once, 2 exactly once.
+type QoS byte
+
+// PacketID identifies a delivery on a Network Connection until it is
+// acknowledged. 0 is none.
+type PacketID uint16
+
+// Message is an Application Message. It does not change once published, and
+// its bytes are shared by all Sessions it is owed to.
+//
+// A front may publish a borrowed message, whose TopicName and Payload are
+// valid only during the call (see Borrow); who keeps a message calls Keep.
+type Message struct {
+	TopicName string
+	Payload   []byte
+	QoS       QoS
+	Retain    bool
+
+	// Properties are what MQTT 5 calls so; nil when there are none. They are
+	// never borrowed.
+	Properties *Properties
+
+	// Expires is when the message is worth nothing any more; zero means never.
+	Expires time.Time
+
+	borrowed bool
+	kept     *Message
+}
+
+// Properties are forwarded to subscribers unaltered.
+type Properties struct {
+	PayloadIsUTF8   bool
+	ContentType     string
+	ResponseTopic   string
+	CorrelationData []byte
+	User            []UserProperty
+}
+
+// UserProperty is a name and value; names may repeat and order counts.
+type UserProperty struct{ Name, Value string }
+
+// Borrow marks m, whose TopicName and Payload lie in memory that the caller
+// reuses after Publish. m itself is reused by the caller too.
+func (m *Message) Borrow() { m.borrowed, m.kept = true, nil }
+
+// Keep returns m or, if m is borrowed, a copy of it that lives on. All calls
+// during one Publish return the same copy.
+func (m *Message) Keep() *Message {
+	if !m.borrowed {
+		return m
+	}
+	if m.kept == nil {
+		c := *m
+		c.borrowed = false
+		buf := make([]byte, len(m.TopicName)+len(m.Payload))
+		n := copy(buf, m.TopicName)
+		copy(buf[n:], m.Payload)
+		c.TopicName = unsafe.String(unsafe.SliceData(buf), n)
+		c.Payload = buf[n:len(buf):len(buf)]
+		m.kept = &c
+	}
+	return m.kept
+}
+
+// size is what a message counts for in bounds, in bytes.
+func (m *Message) size() int { return len(m.TopicName) + len(m.Payload) + 64 }
+
+// expired tells whether m is worth nothing any more.
+func (m *Message) expired(now time.Time) bool {
+	return !m.Expires.IsZero() && !now.Before(m.Expires)
+}
+
+// Will is the message that is published on behalf of a client which goes
+// without taking leave.
+type Will struct {
+	Message *Message // not borrowed
+	// Delay is how long a lost client may take to come back before its Will is
+	// published.
+	Delay time.Duration
+	// Expiry is the message's lifetime, counted from its publication. 0 is for ever.
+	Expiry time.Duration
+}
+
+// publishable returns the Will's message as of now.
+func (w *Will) publishable(now time.Time) *Message {
+	m := *w.Message
+	if w.Expiry > 0 {
+		m.Expires = now.Add(w.Expiry)
+	}
+	return &m
+}
+
+// isSystem tells whether a Topic Name belongs to the server.
+func isSystem(name string) bool { return strings.HasPrefix(name, "$SYS/") }

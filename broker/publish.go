@@ -1,0 +1,172 @@
+package broker
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Result is the outcome of a publish. Larger ones are worse.
+type Result uint32
+
+// Results.
+const (
+	// Accepted means that every Session the message is owed to has it: stored,
+	// acknowledged, or in a bounded window. It may be acknowledged.
+	Accepted Result = iota
+	// NoSubscribers is Accepted when it is owed to nobody.
+	NoSubscribers
+	// QuotaExceeded means that a Session or the broker has no room. It must not be acknowledged.
+	QuotaExceeded
+	// StoreFailed means that it could not be stored. It must not be acknowledged.
+	StoreFailed
+	// Stale means that the publishing connection has been taken over. Nothing
+	// has been published.
+	Stale
+	// Pending means that the result comes later, through the Completion.
+	Pending
+)
+
+// OK tells whether the message may be acknowledged.
+func (r Result) OK() bool { return r == Accepted || r == NoSubscribers }
+
+// Completion is told the result of a publish that was Pending.
+type Completion interface {
+	// Published is called once, from any goroutine, maybe with the lock of a
+	// Session held. It must do no more than post the result.
+	Published(r Result)
+}
+
+// Deferrer makes Completions. A front implements it so that a publish which
+// need not wait costs none.
+type Deferrer interface {
+	// Defer is called at most once per Publish, before Publish returns.
+	Defer() Completion
+}
+
+// Publish is a message and where it comes from.
+type Publish struct {
+	App     *App
+	Message *Message // maybe borrowed
+	// Session and Epoch are the publisher's; nil for the server itself.
+	Session *Session
+	Epoch   uint64
+	// Deferrer makes the Completion; nil if nobody waits for the result.
+	Deferrer Deferrer
+}
+
+// publishOp is a publish that waits for Sessions or for the Store.
+type publishOp struct {
+	left  atomic.Int32  // what it waits for; the call of Publish itself is one of them
+	worst atomic.Uint32 // Result
+	done  Completion
+}
+
+// finish reports the end of one thing the op waits for.
+func (op *publishOp) finish(r Result) {
+	for {
+		old := op.worst.Load()
+		if uint32(r) <= old || op.worst.CompareAndSwap(old, uint32(r)) {
+			break
+		}
+	}
+	if op.left.Add(-1) == 0 && op.done != nil {
+		op.done.Published(Result(op.worst.Load()))
+	}
+}
+
+// Committed implements Commit.
+func (op *publishOp) Committed(err error) {
+	if err != nil {
+		op.finish(StoreFailed)
+		return
+	}
+	op.finish(Accepted)
+}
+
+// waits counts one more thing that the publish going on waits for.
+func (sc *Scratch) waits() *publishOp {
+	if sc.op == nil {
+		sc.op = new(publishOp)
+		sc.op.left.Store(1)
+	}
+	sc.op.left.Add(1)
+	return sc.op
+}
+
+// Publish offers the message to every Session that it is owed to and, if it is
+// to be retained, keeps it. It never blocks. Messages of one publisher to one
+// Topic Name reach each Session in the order of the calls.
+func (b *Broker) Publish(sc *Scratch, p *Publish) Result {
+	m := p.Message
+	sc.now = time.Now()
+	if p.Session != nil {
+		if p.Session.epoch.Load() != p.Epoch {
+			return Stale
+		}
+		sc.Counters.Received[m.QoS].add(1)
+		sc.Counters.BytesIn.add(uint64(len(m.Payload)))
+	}
+	result := Accepted
+	if m.Retain {
+		result = p.App.retain(sc, m)
+	}
+	p.App.index.Match(m.TopicName, p.Session, &sc.matches)
+	for i := range sc.matches.Subs {
+		result = max(result, sc.offerMatch(m, i))
+	}
+	for _, g := range sc.matches.Shared {
+		result = max(result, sc.offerGroup(m, g))
+	}
+	if len(sc.matches.Subs)+len(sc.matches.Shared) == 0 && result == Accepted {
+		sc.Counters.NoMatch.add(1)
+		result = NoSubscribers
+	}
+	return sc.conclude(p, result)
+}
+
+// conclude gives the result, or has it come later.
+func (sc *Scratch) conclude(p *Publish, result Result) Result {
+	op := sc.op
+	sc.op = nil
+	switch {
+	case op == nil:
+	case op.left.Load() == 1: // all that was waited for has come
+		result = max(result, Result(op.worst.Load()))
+	case p.Deferrer != nil:
+		sc.Counters.Deferred.add(1)
+		op.done = p.Deferrer.Defer()
+		op.finish(result)
+		return Pending
+	default:
+		op.finish(result)
+	}
+	if !result.OK() {
+		sc.Counters.Refused.add(1)
+	}
+	return result
+}
+
+// offerMatch offers m to the i-th of the matching Sessions.
+func (sc *Scratch) offerMatch(m *Message, i int) Result {
+	sub := &sc.matches.Subs[i]
+	it := item{
+		msg:    m,
+		qos:    min(m.QoS, QoS(sub.Options.QoS())),
+		retain: m.Retain && sub.Options.RetainAsPublished(),
+	}
+	if sub.ID != 0 {
+		sc.ids = append(sc.ids[:0], sub.ID)
+		if sub.HasMoreIDs() {
+			sc.ids = sc.matches.AppendIDs(sc.ids[:0], i)
+		}
+		it.ids = sc.ids
+	}
+	return sub.Subscriber.offer(sc, &it)
+}
+
+// offerGroup offers m to one member of a Shared Subscription: in turn to one
+// that can send it on at once, else to one that is connected, else to one that
+// keeps it until it comes back.
+func (sc *Scratch) offerGroup(m *Message, g *group) Result {
+	return sc.offerShared(g, item{msg: m, qos: m.QoS, retain: m.Retain, group: g})
+}

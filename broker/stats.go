@@ -1,0 +1,65 @@
+package broker
+
+import "sync/atomic"
+
+// DropReason says why a message did not reach a Session. A message that was
+// acknowledged to its publisher is dropped for DropExpired, DropOversized,
+// DropOldest and DropSessionEnd only: the specification or the operator asked for it.
+type DropReason uint8
+
+// Drop reasons.
+const (
+	DropSlow       DropReason = iota // QoS 0: the client does not read fast enough
+	DropOffline                      // QoS 0 to a persistent Session that is off line
+	DropExpired                      // Message Expiry Interval passed
+	DropOversized                    // larger than the client's Maximum Packet Size
+	DropOldest                       // mailbox full, policy drop-oldest
+	DropSessionEnd                   // the Session ended with the message undelivered
+	dropReasons
+)
+
+func (r DropReason) String() string {
+	return [...]string{"slow", "offline", "expired", "oversized", "oldest", "session_end"}[r]
+}
+
+// Counters count what one Scratch has done. They have one writer.
+type Counters struct {
+	Received  [3]counter // PUBLISH from clients by QoS
+	Delivered [3]counter // deliveries to Sessions by QoS, repetitions included
+	BytesIn   counter    // payload bytes published
+	BytesOut  counter    // payload bytes delivered
+	NoMatch   counter    // published, and nobody subscribes
+	Refused   counter    // publishes refused
+	Deferred  counter    // publishes that had to wait for a Session
+	Dropped   [dropReasons]counter
+}
+
+// counter is written by one goroutine at a time and read by any.
+type counter struct{ v atomic.Uint64 }
+
+func (c *counter) add(n uint64)  { c.v.Store(c.v.Load() + n) }
+func (c *counter) Value() uint64 { return c.v.Load() }
+
+// Stats is a snapshot of the broker.
+type Stats struct {
+	Connected     int64 // Sessions with a Network Connection
+	Sessions      int64 // Sessions, off line ones included
+	Subscriptions int64
+	SharedGroups  int64
+	Retained      int64
+	Queued        int64 // messages in queues and mailboxes of Sessions
+	QueuedBytes   int64
+	Waiting       int64 // publishes that wait for a Session to take them
+	Inflight      int64 // deliveries sent and not acknowledged
+
+	Received  [3]uint64
+	Delivered [3]uint64
+	BytesIn   uint64
+	BytesOut  uint64
+	NoMatch   uint64
+	Refused   uint64
+	Deferred  uint64
+	Takeovers uint64
+	SlowEnded uint64 // connections ended because they held up publishers
+	Dropped   map[string]uint64
+}
