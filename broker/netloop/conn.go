@@ -31,6 +31,7 @@ type Conn struct {
 	again    bool   // in is due to be handed over again; an inputTask is posted
 	resumed  bool   // ResumeRead has been called since OnData began
 	dialing  bool   // connect has not finished
+	eof      bool   // the peer has ended its stream; closed once output is written
 
 	// guarded by mu
 	mu       sync.Mutex
@@ -43,14 +44,14 @@ type Conn struct {
 type outState uint8
 
 const (
-	outDirty   outState = 1 << iota // on some loop's dirty list
-	outWriting                      // somebody is in the system call
-	outAgain                        // more came while somebody was writing
-	outBlocked                      // the socket is full; its loop waits for readiness
-	outRefused                      // Begin has refused; OnWritable is due
-	outFinish                       // half-close once everything is written
-	outClosed                       // no more output; descriptor may be gone
-	outRelease                      // whoever is writing must close the descriptor
+	outDirty    outState = 1 << iota // on some loop's dirty list
+	outWriting                       // somebody is in the system call
+	outBlocked                       // the socket is full; its loop waits for readiness
+	outRefused                       // Begin has refused; OnWritable is due
+	outFinish                        // half-close once everything is written
+	outFinished                      // everything is written; a halfCloseTask is posted
+	outClosed                        // no more output; descriptor may be gone
+	outRelease                       // whoever is writing must close the descriptor
 )
 
 func connOfTimer(t *timer) *Conn { return (*Conn)(unsafe.Pointer(t)) }

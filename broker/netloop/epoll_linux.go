@@ -153,8 +153,8 @@ func (l *Loop) handle(ev *unix.EpollEvent) {
 	switch {
 	case ev.Events&unix.EPOLLIN != 0:
 		c.onReadable()
-	default: // the peer is gone and we were not reading
-		c.gone(c.socketError())
+	default: // the peer is gone altogether and we were not reading
+		c.finish(c.socketError())
 	}
 }
 
@@ -199,7 +199,7 @@ func (c *Conn) updateInterest() {
 		return
 	}
 	var want uint32
-	if c.ended || !(c.paused || c.throttle) {
+	if !c.eof && !c.held() {
 		want = unix.EPOLLIN
 	}
 	c.mu.Lock()
@@ -213,7 +213,9 @@ func (c *Conn) updateInterest() {
 	c.interest = want
 	ev := unix.EpollEvent{Events: want, Fd: c.fd, Pad: c.gen}
 	if err := unix.EpollCtl(c.loop.poller.fd, unix.EPOLL_CTL_MOD, int(c.fd), &ev); err != nil {
+		c.mu.Lock()
 		c.writeErr = fmt.Errorf("watch socket: %w", err)
+		c.mu.Unlock()
 		c.loop.Post((*writeErrorTask)(c))
 	}
 }
@@ -238,15 +240,6 @@ func (c *Conn) onReadable() {
 	default:
 		c.gone(errno)
 	}
-}
-
-// gone ends the connection because the peer did.
-func (c *Conn) gone(err error) {
-	if c.ended {
-		c.release()
-		return
-	}
-	c.finish(err)
 }
 
 func (c *Conn) socketError() error {
@@ -275,16 +268,16 @@ func (c *Conn) onPollOut() {
 	}
 }
 
-// writeLocked writes until nothing waits or the socket is full. It is called
-// with c.mu held, and not held by others while in the system call; it unlocks.
+// writeLocked writes until nothing waits, the socket is full or it is others'
+// turn. It is called with c.mu held, and not held by others while in the system
+// call; it unlocks.
 func (c *Conn) writeLocked(by *Loop) {
-	for {
+	for total := 0; ; {
 		if c.out == nil || c.out.n == 0 {
 			c.wroteAll()
 			return
 		}
 		c.state |= outWriting
-		c.state &^= outAgain
 		pieces := c.out.pieces(by.poller.pieces[:0])
 		fd := c.fd
 		c.mu.Unlock()
@@ -303,8 +296,13 @@ func (c *Conn) writeLocked(by *Loop) {
 			return
 		}
 		c.out.wrote(n)
+		total += n
 		if n == want {
-			continue
+			if total < maxFlush || c.out.n == 0 {
+				continue
+			}
+			c.writeLater()
+			return
 		}
 		if errno != 0 && errno != unix.EAGAIN && errno != unix.EINTR {
 			c.failed(errno)
@@ -320,6 +318,17 @@ func (c *Conn) writeLocked(by *Loop) {
 			c.loop.Post((*armTask)(c))
 		}
 		return
+	}
+}
+
+// writeLater is called with c.mu held; it unlocks. The connection's loop goes on
+// writing in its next turn.
+func (c *Conn) writeLater() {
+	dirty := c.state&outDirty != 0 // then somebody else is going to
+	c.state |= outDirty
+	c.noteProgress()
+	if !dirty {
+		c.loop.handIn(c)
 	}
 }
 

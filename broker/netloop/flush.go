@@ -1,16 +1,14 @@
 package netloop
 
+import "errors"
+
 // flush writes what waits, on behalf of loop by, which need not be the
 // connection's own. It holds no lock while writing.
 func (c *Conn) flush(by *Loop) {
 	c.mu.Lock()
 	c.state &^= outDirty
-	if c.state&outWriting != 0 {
-		c.state |= outAgain
-		c.mu.Unlock()
-		return
-	}
-	if c.state&(outClosed|outBlocked) != 0 {
+	if c.state&(outWriting|outClosed|outBlocked) != 0 {
+		// Whoever is writing goes on until nothing waits.
 		c.mu.Unlock()
 		return
 	}
@@ -42,7 +40,8 @@ func (c *Conn) noteProgress() {
 		c.state &^= outRefused
 		due |= outRefused
 	}
-	if c.state&outFinish != 0 && n == 0 {
+	if c.state&(outFinish|outFinished) == outFinish && n == 0 {
+		c.state |= outFinished
 		due |= outFinish
 	}
 	c.mu.Unlock()
@@ -103,7 +102,22 @@ type writeErrorTask Conn
 
 func (t *writeErrorTask) Run(*Loop) {
 	c := (*Conn)(t)
-	c.finish(c.writeErr)
+	c.mu.Lock()
+	err := c.writeErr
+	c.mu.Unlock()
+	c.finish(err)
+}
+
+// gone ends the connection because the peer has ended its side. It may still
+// read: what has been put out for it is written first.
+func (c *Conn) gone(err error) {
+	if errors.Is(err, ErrPeerGone) && c.Waiting() > 0 {
+		c.eof = true
+		c.Close(err)
+		c.updateInterest()
+		return
+	}
+	c.finish(err)
 }
 
 // halfCloseTask tells the peer that nothing more will come.
@@ -111,7 +125,11 @@ type halfCloseTask Conn
 
 func (t *halfCloseTask) Run(*Loop) {
 	c := (*Conn)(t)
-	if c.isOpen() {
+	switch {
+	case !c.isOpen():
+	case c.eof:
+		c.release()
+	default:
 		c.halfClose()
 	}
 }

@@ -9,6 +9,9 @@ const (
 	urgentAt = 64 << 10
 	// maxSegments bounds one writev.
 	maxSegments = 64
+	// maxFlush is the number of bytes that one turn writes to one connection. A
+	// peer that reads as fast as others put out must not keep a loop to itself.
+	maxFlush = 1 << 20
 )
 
 // output gathers what waits to be written: full segments, then the chunk that

@@ -127,18 +127,14 @@ func (c *Conn) turn(data []byte, err error) bool {
 		c.gonePortable(err)
 	}
 	l.endTurn()
-	return !c.nc.closed
+	return !c.nc.closed && !c.eof
 }
 
 func (c *Conn) gonePortable(err error) {
 	if errors.Is(err, io.EOF) {
 		err = ErrPeerGone
 	}
-	if c.ended {
-		c.release()
-		return
-	}
-	c.finish(err)
+	c.gone(err)
 }
 
 func (c *Conn) updatePortable() { c.nc.resume.Broadcast() }
@@ -160,7 +156,6 @@ func (c *Conn) writePortable() {
 	var pieces [maxSegments][]byte
 	for {
 		c.mu.Lock()
-		c.state &^= outAgain
 		if c.state&outClosed != 0 {
 			c.state &^= outWriting
 			c.out.reset()
