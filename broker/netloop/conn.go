@@ -56,6 +56,15 @@ const (
 
 func connOfTimer(t *timer) *Conn { return (*Conn)(unsafe.Pointer(t)) }
 
+// opened makes the first call of the handler, and tells it at once of a
+// shutdown that has begun meanwhile.
+func (c *Conn) opened() {
+	c.h.OnOpen(c)
+	if c.loop.leaving && !c.ended {
+		c.h.OnShutdown(c)
+	}
+}
+
 // Loop returns the connection's loop. It may be called from anywhere.
 func (c *Conn) Loop() *Loop { return c.loop }
 

@@ -20,31 +20,46 @@ func (e *Engine) dial(l *Loop, network, address string, newHandler func(*Conn) H
 		return fmt.Errorf("create socket: %w", err)
 	}
 	if domain != unix.AF_UNIX {
-		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+		if err := setTCPOptions(fd); err != nil {
+			unix.Close(fd)
+			return fmt.Errorf("set socket options: %w", err)
+		}
 	}
 	e.open.Add(1)
 	c := &Conn{loop: l, fd: int32(fd), dialing: true, timer: timer{slot: -1}}
 	c.h = newHandler(c)
-	l.PostFunc(func() {
+	posted := l.PostFunc(func() {
+		if l.leaving {
+			c.finish(ErrShutdown)
+			return
+		}
 		if err := unix.Connect(fd, sa); err != nil && !errors.Is(err, unix.EINPROGRESS) {
 			c.finish(fmt.Errorf("connect: %w", err))
 			return
 		}
 		if err := c.attach(unix.EPOLLOUT); err != nil {
 			c.finish(err)
+			return
 		}
+		c.setTimer(dialTimeout)
 	})
+	if !posted {
+		unix.Close(fd)
+		e.open.Add(-1)
+		return ErrShutdown
+	}
 	return nil
 }
 
 func (c *Conn) onConnected() {
 	c.dialing = false
+	c.setTimer(0)
 	if err := c.socketError(); !errors.Is(err, ErrPeerGone) {
 		c.finish(fmt.Errorf("connect: %w", err))
 		return
 	}
 	c.updateInterest()
-	c.h.OnOpen(c)
+	c.opened()
 }
 
 func sockaddr(network, address string) (int, unix.Sockaddr, error) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -15,6 +17,9 @@ const haveEpoll = true
 
 // maxEvents is how many ready connections one turn takes on.
 const maxEvents = 256
+
+// maxWait is the longest sleep of a loop.
+const maxWait = time.Hour
 
 // poller is what a loop knows of epoll: level-triggered, one eventfd for
 // wake-ups, and a table from descriptor to connection.
@@ -29,6 +34,8 @@ type epoll struct {
 	iov    [maxSegments]unix.Iovec
 	pieces [maxSegments][]byte
 	busy   bool // the last turn had work: look again before sleeping
+
+	wakers atomic.Int32 // goroutines in wake
 }
 
 func newPoller() (poller, error) {
@@ -50,14 +57,25 @@ func newPoller() (poller, error) {
 	return p, nil
 }
 
+// close frees the descriptors. The loop does not sleep any more, so that nobody
+// begins to wake it; whoever has begun is waited for, lest the eight bytes go to
+// a stranger who has got the descriptor's number.
 func (p *epoll) close() {
+	for p.wakers.Load() != 0 {
+		runtime.Gosched()
+	}
 	unix.Close(p.fd)
 	unix.Close(p.waker)
 }
 
-func (p *epoll) wake() {
-	one := [8]byte{1}
-	unix.Write(p.waker, one[:]) // fails only when the counter is full: then it is awake
+// wake ends the wait of loop l, if nobody else does.
+func (p *epoll) wake(l *Loop) {
+	p.wakers.Add(1)
+	if l.sleeping.CompareAndSwap(true, false) {
+		one := [8]byte{1}
+		unix.Write(p.waker, one[:]) // fails only when the counter is full: then it is awake
+	}
+	p.wakers.Add(-1)
 }
 
 func (l *Loop) release() {
@@ -85,6 +103,7 @@ func (l *Loop) run() {
 		l.stats.turn(l.engine.now() - began)
 		p.busy = n > 0
 		if l.isStopped() {
+			l.drain()
 			return
 		}
 	}
@@ -124,7 +143,8 @@ func (p *epoll) wait(d time.Duration) int {
 	} else {
 		ms := int64(-1)
 		if d > 0 {
-			ms = int64((d + time.Millisecond - 1) / time.Millisecond)
+			// The kernel takes 32 bits.
+			ms = int64((min(d, maxWait) + time.Millisecond - 1) / time.Millisecond)
 		}
 		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), ev, maxEvents, uintptr(ms), 0, 0)
 	}
@@ -382,7 +402,7 @@ func (c *Conn) release() {
 	}
 	l, fd := c.loop, c.fd
 	l.wheel.disarm(&c.timer)
-	if l.poller.byFD[fd] == c {
+	if int(fd) < len(l.poller.byFD) && l.poller.byFD[fd] == c { // not if connect failed at once
 		l.poller.byFD[fd] = nil
 	}
 	c.mu.Lock()
@@ -413,15 +433,18 @@ func (c *Conn) halfClose() {
 	}
 }
 
-// openFD makes a connection of a non-blocking socket and starts it on a loop.
-func (e *Engine) openFD(fd int, newHandler func(*Conn) Handler) {
+// openFD makes a connection of a non-blocking socket, of which it takes
+// possession, and starts it on a loop. It returns false after Shutdown.
+func (e *Engine) openFD(fd int, newHandler func(*Conn) Handler) bool {
 	e.open.Add(1)
 	c := &Conn{loop: e.nextLoop(), fd: int32(fd), timer: timer{slot: -1}}
 	c.h = newHandler(c)
 	if !c.loop.Post((*openTask)(c)) {
 		unix.Close(fd)
 		e.open.Add(-1)
+		return false
 	}
+	return true
 }
 
 // isOpen tells whether the connection still has its socket.
@@ -450,5 +473,5 @@ func (t *openTask) Run(l *Loop) {
 		c.finish(err)
 		return
 	}
-	c.h.OnOpen(c)
+	c.opened()
 }

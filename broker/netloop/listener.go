@@ -17,6 +17,13 @@ const (
 	keepAliveCount    = 4
 )
 
+// dialTimeout is how long Dial may take to connect.
+const dialTimeout = 30 * time.Second
+
+var keepAlive = net.KeepAliveConfig{
+	Enable: true, Idle: keepAliveIdle, Interval: keepAliveInterval, Count: keepAliveCount,
+}
+
 const (
 	acceptPauseMin = 5 * time.Millisecond
 	acceptPauseMax = time.Second
@@ -33,7 +40,7 @@ type Listener struct {
 }
 
 // Listen accepts from ln until Close, Shutdown or an error that does not pass.
-// The engine owns ln from then on. newHandler is called for each connection,
+// The engine owns ln from then on, unless Listen returns an error. newHandler is called for each connection,
 // on an unspecified goroutine, before OnOpen; it must not use the connection.
 // onError, if not nil, is told of each accept error; the listener backs off
 // and goes on, so that a node out of descriptors serves those it has. With
@@ -41,18 +48,26 @@ type Listener struct {
 func (e *Engine) Listen(ln net.Listener, newHandler func(*Conn) Handler, onError func(error)) (*Listener, error) {
 	l := &Listener{engine: e, ln: ln, newHandler: newHandler, done: make(chan struct{}), onError: onError}
 	accept := l.acceptPortable
-	if sc, ok := ln.(syscall.Conn); ok && !e.cfg.Portable {
+	if !e.cfg.Portable {
+		// Not any syscall.Conn: a type that embeds one may have an Accept of its own.
+		var sc syscall.Conn
+		tcp := false
+		switch ln := ln.(type) {
+		case *net.TCPListener:
+			sc, tcp = ln, true
+		case *net.UnixListener:
+			sc = ln
+		default:
+			return nil, fmt.Errorf("%w: %T cannot be polled", ErrUnsupported, ln)
+		}
 		rc, err := sc.SyscallConn()
 		if err != nil {
 			return nil, fmt.Errorf("listen: %w", err)
 		}
-		_, tcp := ln.(*net.TCPListener)
 		if err := prepareListener(rc, tcp); err != nil {
 			return nil, fmt.Errorf("set socket options: %w", err)
 		}
 		accept = func() error { return l.acceptRaw(rc) }
-	} else if !e.cfg.Portable {
-		return nil, fmt.Errorf("%w: %T cannot be polled", ErrUnsupported, ln)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -118,19 +133,20 @@ func (l *Listener) acceptPortable() error {
 	}
 	if tc, ok := nc.(*net.TCPConn); ok {
 		// An error means that the peer is gone already, which reading will tell.
-		_ = tc.SetKeepAliveConfig(net.KeepAliveConfig{
-			Enable: true, Idle: keepAliveIdle, Interval: keepAliveInterval, Count: keepAliveCount,
-		})
+		_ = tc.SetKeepAliveConfig(keepAlive)
 	}
 	l.engine.accepted.Add(1)
-	l.engine.adoptPortable(nc, l.newHandler)
+	if !l.engine.startPortable(l.engine.nextLoop(), nc, l.newHandler) {
+		nc.Close()
+	}
 	return nil
 }
 
 // Dial connects to address on network "tcp" or "unix" from loop l, or from any
 // loop when l is nil. It does not wait: the handler's first call is OnOpen, or
-// OnClose with the reason when there is no connection. Host names are resolved
-// before Dial returns, which may block.
+// OnClose with the reason when there is no connection within 30 s or until
+// Shutdown. With epoll host names are resolved before Dial returns, which may
+// block. When Dial returns an error, a handler that was made gets no call.
 func (e *Engine) Dial(l *Loop, network, address string, newHandler func(*Conn) Handler) error {
 	if e.closing.Load() {
 		return ErrShutdown

@@ -1,6 +1,8 @@
 package netloop
 
 import (
+	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +42,7 @@ type Loop struct {
 	dirty   []*Conn            // have output that this loop shall write
 	urgent  []*Conn            // of these: have so much that it should leave at once
 	foreign int                // connections of other loops in dirty
+	leaving bool               // Shutdown has begun
 	tasks   []Task             // swap buffer of inbox
 	flushes []*Conn            // swap buffer of handed
 	conns   map[*Conn]struct{} // portable: the open connections
@@ -102,11 +105,14 @@ func (l *Loop) PostFunc(f func()) bool { return l.Post(taskFunc(f)) }
 
 // wake ends the loop's wait, if it waits.
 func (l *Loop) wake() {
-	if l.sleeping.Load() && l.sleeping.CompareAndSwap(true, false) {
-		if l.poller != nil {
-			l.poller.wake()
-			return
-		}
+	if !l.sleeping.Load() {
+		return
+	}
+	if l.poller != nil {
+		l.poller.wake(l)
+		return
+	}
+	if l.sleeping.CompareAndSwap(true, false) {
 		select {
 		case l.wakeC <- struct{}{}:
 		default:
@@ -137,6 +143,28 @@ func (l *Loop) stop() {
 		l.stopped = true
 		l.mu.Unlock()
 	})
+}
+
+// leave begins the loop's part of a shutdown.
+func (l *Loop) leave() {
+	l.leaving = true
+	l.eachConn(func(c *Conn) {
+		switch {
+		case c.ended:
+		case c.dialing:
+			c.finish(ErrShutdown)
+		default:
+			c.h.OnShutdown(c)
+		}
+	})
+}
+
+// drain is the last turn, after which nothing can be posted: it runs what was
+// posted beside stop and ends the connections that this has opened.
+func (l *Loop) drain() {
+	l.afterEvents()
+	l.eachConn(func(c *Conn) { c.finish(ErrShutdown) })
+	l.flushDirty()
 }
 
 // eachConn calls f for every connection of the loop, lingering ones included.
@@ -183,11 +211,14 @@ func shrink[T any](s []T) []T {
 // fire is called by the wheel for a connection whose timer is due.
 func (l *Loop) fire(t *timer) {
 	c := connOfTimer(t)
-	if c.ended {
+	switch {
+	case c.ended:
 		c.onLinger()
-		return
+	case c.dialing:
+		c.finish(fmt.Errorf("connect: %w", os.ErrDeadlineExceeded))
+	default:
+		c.h.OnTimer(c)
 	}
-	c.h.OnTimer(c)
 }
 
 // flushDirty writes what this turn has put out.

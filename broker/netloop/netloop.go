@@ -102,7 +102,7 @@ type Config struct {
 
 func (cfg Config) withDefaults() Config {
 	if cfg.Loops <= 0 {
-		cfg.Loops = runtime.NumCPU()
+		cfg.Loops = runtime.GOMAXPROCS(0)
 	}
 	if cfg.ReadBuffer <= 0 {
 		cfg.ReadBuffer = 64 << 10
@@ -125,10 +125,12 @@ func (cfg Config) withDefaults() Config {
 // Engine runs the loops. Its methods may be called from any goroutine.
 type Engine struct {
 	// static
-	cfg   Config
-	start time.Time
-	loops []*Loop
-	wg    sync.WaitGroup // loops, listeners, portable readers and writers
+	cfg       Config
+	start     time.Time
+	loops     []*Loop
+	wg        sync.WaitGroup  // loops, listeners, portable readers and writers
+	dialCtx   context.Context // portable: ends when Shutdown begins
+	stopDials context.CancelFunc
 
 	next     atomic.Uint32 // round robin over loops
 	open     atomic.Int64  // connections whose descriptor is open
@@ -145,12 +147,14 @@ type Engine struct {
 func New(cfg Config) (*Engine, error) {
 	cfg = cfg.withDefaults()
 	e := &Engine{cfg: cfg, start: cfg.Now(), listeners: make(map[*Listener]struct{})}
+	e.dialCtx, e.stopDials = context.WithCancel(context.Background())
 	for i := range cfg.Loops {
 		l, err := newLoop(e, i)
 		if err != nil {
 			for _, started := range e.loops {
 				started.release()
 			}
+			e.stopDials()
 			return nil, err
 		}
 		e.loops = append(e.loops, l)
@@ -166,27 +170,31 @@ func (e *Engine) Loops() []*Loop { return e.loops }
 
 // nextLoop chooses a loop for a new connection.
 func (e *Engine) nextLoop() *Loop {
-	return e.loops[int(e.next.Add(1))%len(e.loops)]
+	return e.loops[e.next.Add(1)%uint32(len(e.loops))]
 }
 
 // now returns the time since the engine's start.
 func (e *Engine) now() time.Duration { return e.cfg.Now().Sub(e.start) }
 
 // Adopt makes nc, an established connection, one of the engine's. The engine
-// owns nc from then on. With epoll, nc must be a TCP or Unix socket of package
-// net, else the error is ErrUnsupported and nc stays the caller's.
+// owns nc from then on, unless Adopt returns an error: then nc stays the
+// caller's. With epoll, nc must be a *net.TCPConn or *net.UnixConn, else the
+// error is ErrUnsupported. After Shutdown it is ErrShutdown; a handler that was
+// made meanwhile gets no call.
 func (e *Engine) Adopt(nc net.Conn, newHandler func(*Conn) Handler) error {
 	if e.closing.Load() {
 		return ErrShutdown
 	}
 	if e.cfg.Portable {
-		e.adoptPortable(nc, newHandler)
+		if !e.startPortable(e.nextLoop(), nc, newHandler) {
+			return ErrShutdown
+		}
 		return nil
 	}
 	return e.adoptFD(nc, newHandler)
 }
 
-// Shutdown stops accepting, calls OnShutdown for every connection and waits
+// Shutdown stops accepting and dialing, calls OnShutdown for every connection and waits
 // until all are closed or ctx ends, when it closes the rest with ErrShutdown
 // and returns the context's error. It returns when every goroutine of the
 // engine has ended. A second call does nothing.
@@ -195,14 +203,9 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	e.closeListeners()
+	e.stopDials()
 	for _, l := range e.loops {
-		l.PostFunc(func() {
-			l.eachConn(func(c *Conn) {
-				if !c.ended {
-					c.h.OnShutdown(c)
-				}
-			})
-		})
+		l.PostFunc(l.leave)
 	}
 	err := e.waitIdle(ctx)
 	for _, l := range e.loops {
@@ -230,6 +233,18 @@ func (e *Engine) waitIdle(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// goUnlessClosing runs f on a goroutine that Shutdown waits for. It returns
+// false once Shutdown has begun.
+func (e *Engine) goUnlessClosing(f func()) bool {
+	e.mu.Lock() // Shutdown takes it before it waits
+	defer e.mu.Unlock()
+	if e.closing.Load() {
+		return false
+	}
+	e.wg.Go(f)
+	return true
 }
 
 func (e *Engine) closeListeners() {

@@ -13,7 +13,7 @@ import (
 
 const haveEpoll = false
 
-type poller interface{ wake() }
+type poller interface{ wake(*Loop) }
 
 func newPoller() (poller, error) { return nil, ErrUnsupported }
 

@@ -30,6 +30,7 @@ func (l *Loop) runPortable() {
 		l.now = l.engine.now()
 		l.afterEvents()
 		if l.isStopped() {
+			l.drain()
 			l.turnMu.Unlock()
 			return
 		}
@@ -69,19 +70,18 @@ func (l *Loop) isStopped() bool {
 	return l.stopped
 }
 
-func (e *Engine) adoptPortable(nc net.Conn, newHandler func(*Conn) Handler) {
-	e.startPortable(e.nextLoop(), nc, newHandler)
-}
-
-func (e *Engine) startPortable(l *Loop, nc net.Conn, newHandler func(*Conn) Handler) {
+// startPortable starts a connection on loop l. It returns false after
+// Shutdown; then nc stays the caller's.
+func (e *Engine) startPortable(l *Loop, nc net.Conn, newHandler func(*Conn) Handler) bool {
 	e.open.Add(1)
 	c := &Conn{loop: l, fd: -1, timer: timer{slot: -1}}
 	c.nc = &streamConn{Conn: nc, resume: sync.NewCond(&l.turnMu)}
 	c.h = newHandler(c)
 	if !l.Post((*openPortableTask)(c)) {
-		nc.Close()
 		e.open.Add(-1)
+		return false
 	}
+	return true
 }
 
 // openPortableTask starts a connection on its loop.
@@ -90,7 +90,7 @@ type openPortableTask Conn
 func (t *openPortableTask) Run(l *Loop) {
 	c := (*Conn)(t)
 	l.conns[c] = struct{}{}
-	c.h.OnOpen(c)
+	c.opened()
 	l.engine.wg.Go(c.readPortable)
 }
 
@@ -216,19 +216,32 @@ func (e *Engine) dialPortable(l *Loop, network, address string, newHandler func(
 		return fmt.Errorf("%w: network %q", ErrUnsupported, network)
 	}
 	e.open.Add(1)
-	e.wg.Go(func() {
-		nc, err := net.DialTimeout(network, address, 30*time.Second)
-		if err != nil {
-			c := &Conn{loop: l, fd: -1, timer: timer{slot: -1}}
-			c.nc = &streamConn{Conn: noConn{}, resume: sync.NewCond(&l.turnMu)}
-			c.h = newHandler(c)
-			l.PostFunc(func() { c.finish(fmt.Errorf("connect: %w", err)) })
-			return
-		}
-		e.startPortable(l, nc, newHandler)
+	if !e.goUnlessClosing(func() { e.connectPortable(l, network, address, newHandler) }) {
 		e.open.Add(-1)
-	})
+		return ErrShutdown
+	}
 	return nil
+}
+
+func (e *Engine) connectPortable(l *Loop, network, address string, newHandler func(*Conn) Handler) {
+	d := net.Dialer{Timeout: dialTimeout, KeepAliveConfig: keepAlive}
+	nc, err := d.DialContext(e.dialCtx, network, address)
+	if err == nil {
+		if !e.startPortable(l, nc, newHandler) {
+			nc.Close()
+		}
+		e.open.Add(-1) // startPortable has counted it again
+		return
+	}
+	if e.dialCtx.Err() != nil {
+		err = ErrShutdown
+	}
+	c := &Conn{loop: l, fd: -1, timer: timer{slot: -1}}
+	c.nc = &streamConn{Conn: noConn{}, resume: sync.NewCond(&l.turnMu)}
+	c.h = newHandler(c)
+	if !l.PostFunc(func() { c.finish(fmt.Errorf("connect: %w", err)) }) {
+		e.open.Add(-1)
+	}
 }
 
 // noConn stands for a connection that was never made.

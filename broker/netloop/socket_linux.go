@@ -12,9 +12,15 @@ import (
 
 // adoptFD takes the socket out of nc.
 func (e *Engine) adoptFD(nc net.Conn, newHandler func(*Conn) Handler) error {
-	sc, ok := nc.(syscall.Conn)
-	if !ok {
-		return ErrUnsupported
+	// Not any syscall.Conn: a type that embeds one may hold bytes of its own.
+	var sc syscall.Conn
+	switch nc := nc.(type) {
+	case *net.TCPConn:
+		sc = nc
+	case *net.UnixConn:
+		sc = nc
+	default:
+		return fmt.Errorf("%w: %T cannot be polled", ErrUnsupported, nc)
 	}
 	rc, err := sc.SyscallConn()
 	if err != nil {
@@ -30,26 +36,39 @@ func (e *Engine) adoptFD(nc net.Conn, newHandler func(*Conn) Handler) error {
 	if dupErr != nil {
 		return fmt.Errorf("take socket: %w", dupErr)
 	}
+	if !e.openFD(fd, newHandler) {
+		return ErrShutdown
+	}
 	nc.Close()
-	e.openFD(fd, newHandler)
 	return nil
 }
 
 // acceptRaw accepts from ln until it would block or fails.
+// An error that follows connections is left to the next call, which gets it again.
 func (ln *Listener) acceptRaw(sc syscall.RawConn) error {
 	var failed error
+	accepted := false
 	err := sc.Read(func(s uintptr) bool {
 		for {
+			select {
+			case <-ln.done: // Close waits for us
+				failed = net.ErrClosed
+				return true
+			default:
+			}
 			fd, _, err := unix.Accept4(int(s), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 			switch {
 			case err == nil:
 				ln.engine.accepted.Add(1)
 				ln.engine.openFD(fd, ln.newHandler)
+				accepted = true
 			case errors.Is(err, unix.EAGAIN):
 				return false
 			case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED):
 			default:
-				failed = err
+				if !accepted {
+					failed = err
+				}
 				return true
 			}
 		}
@@ -67,20 +86,25 @@ func prepareListener(sc syscall.RawConn, tcp bool) error {
 		if !tcp {
 			return
 		}
-		for _, o := range [][3]int{
-			{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
-			{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
-			{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(keepAliveIdle / time.Second)},
-			{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, int(keepAliveInterval / time.Second)},
-			{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepAliveCount},
-		} {
-			if err := unix.SetsockoptInt(int(s), o[0], o[1], o[2]); err != nil {
-				failed = err
-			}
-		}
+		failed = setTCPOptions(int(s))
 	})
 	if err != nil {
 		return err
 	}
 	return failed
+}
+
+func setTCPOptions(fd int) error {
+	for _, o := range [][3]int{
+		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
+		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(keepAliveIdle / time.Second)},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, int(keepAliveInterval / time.Second)},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepAliveCount},
+	} {
+		if err := unix.SetsockoptInt(fd, o[0], o[1], o[2]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
