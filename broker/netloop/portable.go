@@ -147,8 +147,8 @@ func (c *Conn) startWriter() {
 		return
 	}
 	c.state |= outWriting
+	c.loop.engine.wg.Go(c.writePortable) // under the lock: the connection is open, so Shutdown still waits
 	c.mu.Unlock()
-	c.loop.engine.wg.Go(c.writePortable)
 }
 
 // writePortable writes until nothing waits.
@@ -185,12 +185,24 @@ func (c *Conn) writePortable() {
 	}
 }
 
+// halfClosePortable does not wait: CloseWrite of a TLS connection writes.
 func (c *Conn) halfClosePortable() {
 	cw, ok := c.nc.Conn.(interface{ CloseWrite() error })
-	if !ok || cw.CloseWrite() != nil {
+	if !ok {
 		c.release()
+		return
 	}
+	c.loop.engine.wg.Go(func() {
+		if cw.CloseWrite() != nil {
+			c.loop.Post((*releaseTask)(c))
+		}
+	})
 }
+
+// releaseTask frees a connection that has ended.
+type releaseTask Conn
+
+func (t *releaseTask) Run(*Loop) { (*Conn)(t).release() }
 
 func (c *Conn) releasePortable() {
 	if c.nc.closed {
@@ -206,9 +218,12 @@ func (c *Conn) releasePortable() {
 		c.out = nil
 	}
 	c.mu.Unlock()
-	c.nc.Close()
 	c.nc.resume.Broadcast()
-	c.loop.engine.open.Add(-1)
+	e := c.loop.engine
+	e.wg.Go(func() { // Close of a TLS connection writes, and may wait for the peer
+		c.nc.Close()
+		e.open.Add(-1)
+	})
 }
 
 func (e *Engine) dialPortable(l *Loop, network, address string, newHandler func(*Conn) Handler) error {
