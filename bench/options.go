@@ -1,0 +1,164 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
+)
+
+// Mode is what a run measures.
+type Mode string
+
+// The modes, explained in the package comment.
+const (
+	Conn   Mode = "conn"
+	P2P    Mode = "p2p"
+	FanOut Mode = "fanout"
+	FanIn  Mode = "fanin"
+	Sparse Mode = "sparse"
+)
+
+// Modes returns all modes in the order of the package comment.
+func Modes() []Mode { return []Mode{Conn, P2P, FanOut, FanIn, Sparse} }
+
+// MinPayload is the smallest payload in bytes: the mark that every message carries.
+const MinPayload = 16
+
+// Options say what to run. Start from Defaults: the zero value is not valid.
+type Options struct {
+	// Mode is what to measure.
+	Mode Mode
+	// URL of the broker: mqtt://HOST:PORT (1883 when left out) or unix:///PATH.
+	URL string
+	// Version is V311 or V5.
+	Version packet.Version
+	// QoS of publishing and subscribing, 0 or 1. Conn subscribes with it.
+	QoS packet.QoS
+	// Payload is the size of a message's payload in bytes, MinPayload or more.
+	Payload int
+
+	// Clients is the number of connections of Conn.
+	Clients int
+	// Pairs is the number of publisher-subscriber pairs of P2P and Sparse.
+	Pairs int
+	// Publishers is the number of publishers of FanIn.
+	Publishers int
+	// Subscribers is the number of subscribers of FanOut.
+	Subscribers int
+
+	// Window is the number of messages that a publisher may have outstanding,
+	// 1 to 65,535; see the package comment.
+	Window int
+	// Rate is messages a second of each publisher of Sparse.
+	Rate float64
+	// Messages is the total number of messages of FanIn.
+	Messages int
+
+	// Warmup passes before measuring; not in Conn and FanIn.
+	Warmup time.Duration
+	// Duration is how long is measured; not in Conn and FanIn. It bounds FanIn
+	// all the same: a run that has not had its PUBACKs by ten times Duration is
+	// an error.
+	Duration time.Duration
+	// Drain is how long, after the last delivery, messages that are still
+	// missing are waited for.
+	Drain time.Duration
+	// Settle is how long Conn watches the broker's memory once all connections
+	// stand, before it closes them.
+	Settle time.Duration
+
+	// InFlight is the number of handshakes at a time. Burst starts all at once.
+	InFlight int
+	Burst    bool
+	// ConnectTimeout is the longest time during which no handshake may finish.
+	ConnectTimeout time.Duration
+	// KeepAlive is the Keep Alive of every connection in whole seconds; 0 turns
+	// it off. PINGREQ is sent after three quarters of it.
+	KeepAlive time.Duration
+	// Persistent connects with Clean Session 0 (MQTT 5: Session Expiry Interval
+	// of one hour) and removes the Sessions in the end.
+	Persistent bool
+
+	// PIDs are the broker's processes. With none, memory and CPU are not measured.
+	PIDs []int
+	// Loops is the number of event loops of the generator.
+	Loops int
+	// SampleEvery times every n-th message. Sparse always times all.
+	SampleEvery int
+}
+
+// Defaults returns the options of a mode, complete except for the URL.
+func Defaults(m Mode) Options {
+	o := Options{
+		Mode: m, URL: "mqtt://127.0.0.1:1883", Version: packet.V311, QoS: packet.AtLeastOnce,
+		Payload: 256, Clients: 10_000, Pairs: 50, Publishers: 100, Subscribers: 1000,
+		Window: 32, Rate: 10, Messages: 200_000,
+		Warmup: time.Second, Duration: 5 * time.Second, Drain: 5 * time.Second, Settle: 3 * time.Second,
+		InFlight: 500, ConnectTimeout: 30 * time.Second, KeepAlive: time.Minute,
+		Loops: 1, SampleEvery: 16,
+	}
+	if m != Conn { // where connecting is not what is measured, spare brokers with a short backlog
+		o.InFlight = 64
+	}
+	switch m {
+	case FanIn:
+		o.Window = 200
+	case Sparse:
+		o.Pairs, o.Window, o.Duration = 500, 64, 10*time.Second
+	}
+	return o
+}
+
+// Validate returns every fault at once, or nil.
+func (o *Options) Validate() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	if _, _, err := o.endpoint(); err != nil {
+		errs = append(errs, err)
+	}
+	known := false
+	for _, m := range Modes() {
+		known = known || m == o.Mode
+	}
+	check(known, "unknown mode %q", o.Mode)
+	check(o.Version == packet.V311 || o.Version == packet.V5, "protocol version must be 4 or 5, not %d", o.Version)
+	check(o.QoS <= packet.AtLeastOnce, "QoS must be 0 or 1, not %d", o.QoS)
+	check(o.Mode != FanIn || o.QoS == packet.AtLeastOnce, "fanin counts acknowledged messages: it needs QoS 1")
+	check(o.Payload >= MinPayload && o.Payload <= 64<<20, "payload must be %d bytes to 64 MiB, not %d", MinPayload, o.Payload)
+	for _, n := range []struct {
+		name string
+		n    int
+	}{
+		{"clients", o.Clients}, {"pairs", o.Pairs}, {"publishers", o.Publishers}, {"subscribers", o.Subscribers},
+		{"messages", o.Messages}, {"in-flight", o.InFlight}, {"loops", o.Loops}, {"sample-every", o.SampleEvery},
+	} {
+		check(n.n >= 1, "%s must be at least 1, not %d", n.name, n.n)
+	}
+	check(o.Window >= 1 && o.Window <= 65535, "window must be 1 to 65535, not %d", o.Window)
+	check(o.Mode != FanIn || o.Messages >= o.Publishers, "messages must be at least the number of publishers")
+	check(o.Rate > 0 && o.Rate <= 1e6, "rate must be above 0 and at most 1,000,000, not %g", o.Rate)
+	check(o.Duration > 0 && o.Warmup >= 0 && o.Drain > 0 && o.Settle >= 0 && o.ConnectTimeout > 0,
+		"duration, drain and connect-timeout must be above 0, warmup and settle not below")
+	check(o.KeepAlive >= 0 && o.KeepAlive <= 65535*time.Second && o.KeepAlive%time.Second == 0,
+		"keep-alive must be whole seconds, 0 to 65535, not %v", o.KeepAlive)
+	return errors.Join(errs...)
+}
+
+// connections is the number of Network Connections that the run holds at once.
+func (o *Options) connections() int {
+	switch o.Mode {
+	case Conn:
+		return o.Clients
+	case FanOut:
+		return o.Subscribers + 1
+	case FanIn:
+		return o.Publishers + 1
+	}
+	return 2 * o.Pairs
+}

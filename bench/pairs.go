@@ -1,0 +1,123 @@
+package bench
+
+import (
+	"math"
+	"strconv"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
+)
+
+// runPairs is P2P and Sparse: publishers with a subscriber each.
+func (f *fleet) runPairs(r *Result) error {
+	o := f.opts
+	paced := o.Mode == Sparse
+	clients := make([]*client, 0, 2*o.Pairs)
+	publishers := make([]*publisher, o.Pairs)
+	for i := range publishers {
+		topic := f.topic(strconv.Itoa(i))
+		pc := f.client(i, "p"+strconv.Itoa(i))
+		p := newPublisher(pc, uint32(i), topic)
+		p.paced = paced
+		if paced {
+			p.sampled = 1
+		}
+		sc := f.client(i, "s"+strconv.Itoa(i)) // on the same loop: they share the window
+		sc.filter = topic
+		s := &pairSubscriber{m: sc.meter, peer: p, index: uint32(i)}
+		if o.QoS == packet.AtMostOnce {
+			s.window = uint32(o.Window)
+			p.until = s.window
+		}
+		sc.role = s
+		publishers[i] = p
+		clients = append(clients, pc, sc)
+	}
+	if err := f.join(r, clients); err != nil {
+		return err
+	}
+	if paced {
+		stop := f.pace(publishers)
+		defer stop()
+	} else {
+		for _, p := range publishers {
+			p.m.loop.Post(p)
+		}
+	}
+	if err := f.measure(r, func() error { return f.unstall(publishers) }); err != nil {
+		return err
+	}
+	if paced {
+		h, err := f.histogram(f.ctx, func(m *meter) *hdrhistogram.Histogram { return m.lag })
+		if err != nil {
+			return err
+		}
+		lag := latencyOf(h)
+		r.Messages.Lag = &lag
+	}
+	return f.drain(r, 1)
+}
+
+// pairSubscriber is the subscriber of one pair.
+type pairSubscriber struct {
+	m       *meter
+	peer    *publisher
+	index   uint32
+	window  uint32 // QoS 0: messages under way; 0 at QoS 1
+	tracker tracker
+}
+
+func (s *pairSubscriber) message(mk mark) error {
+	if mk.publisher != s.index {
+		return errForeign
+	}
+	if s.m.count(&s.tracker, mk.sequence) {
+		s.m.arrived(mk.stamp)
+	}
+	if s.window > 0 {
+		s.peer.until = max(s.peer.until, mk.sequence+1+s.window)
+	}
+	return nil
+}
+
+func (s *pairSubscriber) ack(packet.PacketID, packet.ReasonCode) error {
+	return errNoAck
+}
+
+func (s *pairSubscriber) turn() {
+	if s.window > 0 {
+		s.peer.turn()
+	}
+}
+
+// unstall gives up windows of QoS 0 messages that do not arrive any more. It is
+// called ten times a second; a window is given up when nothing has moved between
+// stallTurns calls.
+func (f *fleet) unstall(publishers []*publisher) error {
+	if f.opts.QoS > packet.AtMostOnce || f.opts.Mode == Sparse {
+		return nil
+	}
+	if f.stallTurn++; f.stallTurn%stallTurns != 0 {
+		return nil
+	}
+	return f.onLoops(f.ctx, func(m *meter) {
+		for _, p := range publishers {
+			if p.m == m {
+				p.unstall(uint32(f.opts.Window))
+			}
+		}
+	})
+}
+
+// stallTurns is how many tenths of a second a window may stand still.
+const stallTurns = 10
+
+func (p *publisher) unstall(window uint32) {
+	if p.next == p.until && p.stuck == p.until && p.until < math.MaxUint32-window {
+		p.m.stalls++
+		p.until += window
+		p.pump()
+	}
+	p.stuck = p.until
+}
