@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"strings"
 	"time"
 	"unsafe"
 )
@@ -17,17 +16,18 @@ type PacketID uint16
 // Message is an Application Message. It does not change once published, and
 // its bytes are shared by all Sessions it is owed to.
 //
-// A front may publish a borrowed message, whose TopicName and Payload are
-// valid only during the call (see Borrow); who keeps a message calls Keep.
+// A front may publish a borrowed message, whose TopicName, Payload and Properties
+// are valid only during the call (see Borrow); who keeps a message calls Keep.
 type Message struct {
 	TopicName string
 	Payload   []byte
 	QoS       QoS
 	Retain    bool
 
-	// Properties are what MQTT 5 calls so; nil when there are none. They are
-	// never borrowed.
-	Properties *Properties
+	// Properties are forwarded to subscribers unaltered. The broker does not look
+	// into them; they are in the wire form of MQTT 5, which fronts of other
+	// protocols use too (packet.MessageProperties). nil if there are none.
+	Properties []byte
 
 	// Expires is when the message is worth nothing any more; zero means never.
 	Expires time.Time
@@ -36,19 +36,7 @@ type Message struct {
 	kept     *Message
 }
 
-// Properties are forwarded to subscribers unaltered.
-type Properties struct {
-	PayloadIsUTF8   bool
-	ContentType     string
-	ResponseTopic   string
-	CorrelationData []byte
-	User            []UserProperty
-}
-
-// UserProperty is a name and value; names may repeat and order counts.
-type UserProperty struct{ Name, Value string }
-
-// Borrow marks m, whose TopicName and Payload lie in memory that the caller
+// Borrow marks m, whose TopicName, Payload and Properties lie in memory that the caller
 // reuses after Publish. m itself is reused by the caller too.
 func (m *Message) Borrow() { m.borrowed, m.kept = true, nil }
 
@@ -61,18 +49,21 @@ func (m *Message) Keep() *Message {
 	if m.kept == nil {
 		c := *m
 		c.borrowed = false
-		buf := make([]byte, len(m.TopicName)+len(m.Payload))
-		n := copy(buf, m.TopicName)
-		copy(buf[n:], m.Payload)
-		c.TopicName = unsafe.String(unsafe.SliceData(buf), n)
-		c.Payload = buf[n:len(buf):len(buf)]
+		buf := make([]byte, 0, len(m.TopicName)+len(m.Payload)+len(m.Properties))
+		buf = append(buf, m.TopicName...)
+		c.TopicName = unsafe.String(unsafe.SliceData(buf), len(buf))
+		buf = append(buf, m.Payload...)
+		c.Payload = buf[len(c.TopicName):len(buf):len(buf)]
+		if m.Properties != nil {
+			c.Properties = append(buf, m.Properties...)[len(buf):]
+		}
 		m.kept = &c
 	}
 	return m.kept
 }
 
 // size is what a message counts for in bounds, in bytes.
-func (m *Message) size() int { return len(m.TopicName) + len(m.Payload) + 64 }
+func (m *Message) size() int { return len(m.TopicName) + len(m.Payload) + len(m.Properties) + 64 }
 
 // expired tells whether m is worth nothing any more.
 func (m *Message) expired(now time.Time) bool {
@@ -98,6 +89,3 @@ func (w *Will) publishable(now time.Time) *Message {
 	}
 	return &m
 }
-
-// isSystem tells whether a Topic Name belongs to the server.
-func isSystem(name string) bool { return strings.HasPrefix(name, "$SYS/") }

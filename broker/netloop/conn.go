@@ -75,6 +75,10 @@ func (c *Conn) Handler() Handler { return c.h }
 // protocol is spoken.
 func (c *Conn) SetHandler(h Handler) { c.h = h }
 
+// Now is the time since the engine's start, at this moment; Loop.Now is that
+// of the turn's beginning.
+func (c *Conn) Now() time.Duration { return c.loop.engine.now() }
+
 // SetTimer has OnTimer called once, d from now. A second call replaces the
 // first; d <= 0 stops the timer.
 func (c *Conn) SetTimer(d time.Duration) {
@@ -110,6 +114,10 @@ func (c *Conn) ResumeRead() {
 		c.resumeInput()
 	}
 }
+
+// Again has left-over input handed to OnData once more, in this loop's next
+// turn at the latest: for a handler that has left input for a reason of its own.
+func (c *Conn) Again() { c.resumeInput() }
 
 // Paused tells whether PauseRead is in force.
 func (c *Conn) Paused() bool { return c.paused }

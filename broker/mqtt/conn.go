@@ -1,0 +1,255 @@
+package mqtt
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
+	"github.com/holdfast-mqtt/holdfast/broker/netloop"
+)
+
+// maxConnect bounds CONNECT in bytes: what a stranger may cost us.
+const maxConnect = 64 << 10
+
+// connState is the stage of a connection's life.
+type connState uint8
+
+const (
+	awaitConnect connState = iota // nothing but CONNECT is expected
+	connecting                    // CONNECT is being decided; input waits
+	connected
+	refused // an MQTT 3 publish was refused; input waits until the connection is closed
+	closed
+)
+
+// conn is one client's Network Connection.
+type conn struct {
+	// static
+	nc *netloop.Conn
+	ls *loopState
+
+	// fixed once the Link is given to the broker
+	version   packet.Version
+	maxPacket uint32 // the client's Maximum Packet Size; 0 is no bound
+
+	// owned by the loop
+	state       connState
+	leave       leaveKind
+	newExpiry   bool // DISCONNECT has changed the Session Expiry Interval
+	problemInfo bool // the client wants Reason Strings and User Properties
+	hadExpiry   bool // the Session Expiry Interval in CONNECT was not 0
+	qos2        uint16
+	keepAlive   time.Duration // 1.5 times what the client has asked for; 0 is none
+	heard       time.Duration // loop time of the last input
+	session     *broker.Session
+	epoch       uint64
+	expiry      uint32
+	aliasesIn   map[uint16]string
+	acks        *ackQueue // nil while no publish waits for its answer
+
+	// guarded by the Session's lock
+	aliasesOut *aliasesOut
+}
+
+// leaveKind is how the connection is to be reported to the Session.
+type leaveKind uint8
+
+const (
+	leaveLost     leaveKind = iota // the Will is due
+	leaveGraceful                  // the client has taken leave
+	leaveShutdown                  // the server is going down
+)
+
+// OnOpen implements netloop.Handler.
+func (c *conn) OnOpen(nc *netloop.Conn) { nc.SetTimer(c.ls.srv.cfg.ConnectTimeout) }
+
+// OnData implements netloop.Handler.
+func (c *conn) OnData(nc *netloop.Conn, data []byte) (consumed int) {
+	c.heard = c.ls.loop.Now()
+	for {
+		limit := c.ls.srv.cfg.MaxPacketSize
+		switch c.state {
+		case awaitConnect:
+			limit = min(limit, maxConnect)
+		case connected:
+		case closed:
+			return len(data)
+		default: // hold back, but not for ever more
+			if len(data)-consumed > maxConnect {
+				nc.PauseRead()
+			}
+			return consumed
+		}
+		if nc.Paused() {
+			return consumed
+		}
+		f, n, err := packet.ReadFrame(data[consumed:], limit)
+		if err != nil {
+			c.fail(err)
+			return len(data)
+		}
+		if n == 0 {
+			return consumed
+		}
+		consumed += n
+		count(&c.ls.packets[f.Type])
+		if err := c.handle(f); err != nil {
+			c.fail(err)
+			return len(data)
+		}
+		c.ls.loop.FlushUrgent()
+	}
+}
+
+// handle deals with one packet. An error closes the connection.
+func (c *conn) handle(f packet.Frame) error {
+	if c.state == awaitConnect {
+		if f.Type != packet.TypeConnect {
+			return protocolError("expect CONNECT", errNotConnect)
+		}
+		return c.onConnect(f)
+	}
+	switch f.Type {
+	case packet.TypePublish:
+		return c.onPublish(f)
+	case packet.TypePubAck:
+		return c.onPubAck(f)
+	case packet.TypePubRec:
+		return c.onPubRec(f)
+	case packet.TypePubRel:
+		return c.onPubRel(f)
+	case packet.TypePubComp:
+		return c.onPubComp(f)
+	case packet.TypeSubscribe:
+		return c.onSubscribe(f)
+	case packet.TypeUnsubscribe:
+		return c.onUnsubscribe(f)
+	case packet.TypePingReq:
+		return c.onPing(f)
+	case packet.TypeDisconnect:
+		return c.onDisconnect(f)
+	case packet.TypeAuth:
+		// No method was agreed on at CONNECT: v5 [MQTT-4.12.0-1].
+		return protocolError("read AUTH", errNoAuthMethod)
+	}
+	// CONNECT a second time, or what only servers send: v5 [MQTT-3.1.0-2], v3.1.1 [MQTT-3.1.0-2].
+	return protocolError("read "+f.Type.String(), errUnexpected)
+}
+
+func (c *conn) onPing(f packet.Frame) error {
+	if err := packet.DecodePing(f); err != nil {
+		return err
+	}
+	if dst, ok := c.nc.BeginControl(2); ok {
+		c.nc.End(c.ls.loop, packet.AppendPingResp(dst))
+	}
+	return nil
+}
+
+// OnWritable implements netloop.Handler.
+func (c *conn) OnWritable(*netloop.Conn) {
+	if c.state == connected {
+		c.session.Resume(c.ls.scratch, c.epoch)
+	}
+}
+
+// OnTimer implements netloop.Handler.
+func (c *conn) OnTimer(nc *netloop.Conn) {
+	switch c.state {
+	case awaitConnect, connecting:
+		count(&c.ls.srv.stats.timeouts)
+		c.close(errConnectTimeout, 0)
+	case refused:
+		c.close(broker.ErrQuotaExceeded, packet.QuotaExceeded)
+	case connected:
+		c.checkKeepAlive(nc)
+	case closed:
+	}
+}
+
+// checkKeepAlive closes the connection if nothing has come for one and a half
+// times the Keep Alive: v5 [MQTT-3.1.2-22], v3.1.1 [MQTT-3.1.2-24].
+func (c *conn) checkKeepAlive(nc *netloop.Conn) {
+	if nc.Paused() {
+		nc.SetTimer(c.keepAlive) // it is we who do not listen
+		return
+	}
+	if left := c.heard + c.keepAlive - nc.Now(); left > 0 {
+		nc.SetTimer(left)
+		return
+	}
+	count(&c.ls.srv.stats.timeouts)
+	c.close(errKeepAlive, packet.KeepAliveTimeout)
+}
+
+// keepAliveLimit is how long a client that has named a Keep Alive in seconds
+// may be silent. 0 means for ever.
+func keepAliveLimit(seconds uint16) time.Duration {
+	return time.Duration(seconds) * time.Second * 3 / 2
+}
+
+// OnShutdown implements netloop.Handler.
+func (c *conn) OnShutdown(*netloop.Conn) {
+	c.leave = leaveShutdown
+	c.close(broker.ErrClosed, packet.ServerShuttingDown)
+}
+
+// OnClose implements netloop.Handler.
+func (c *conn) OnClose(_ *netloop.Conn, err error) {
+	c.state = closed
+	c.acks = nil
+	if c.session == nil {
+		return
+	}
+	how := broker.Leave{Graceful: c.leave == leaveGraceful, Silent: c.leave == leaveShutdown}
+	if c.newExpiry {
+		how.Expiry = &c.expiry
+	}
+	c.ls.srv.cfg.Logger.Debug("disconnected", "client_id", c.session.ClientID(), "reason", err)
+	c.session.Detach(c.ls.scratch, c.epoch, how)
+}
+
+// fail closes the connection because of what the client has sent.
+func (c *conn) fail(err error) {
+	count(&c.ls.srv.stats.malformed)
+	var pe *packet.Error
+	if !errors.As(err, &pe) {
+		c.close(err, packet.UnspecifiedError)
+		return
+	}
+	if c.state == awaitConnect {
+		if pe.Version != 0 {
+			c.version = pe.Version
+			c.refuse(pe.Code)
+		}
+		c.close(err, 0)
+		return
+	}
+	c.close(err, pe.Code)
+}
+
+// close ends the connection. An MQTT 5 client that is connected is told code
+// first, unless that is 0: v5 [MQTT-4.13.2-1].
+func (c *conn) close(err error, code packet.ReasonCode) {
+	if c.state == closed {
+		return
+	}
+	if code != 0 && c.version == packet.V5 && (c.state == connected || c.state == refused) {
+		var d [64]byte
+		c.nc.Write(c.ls.loop, packet.AppendDisconnect(d[:0], c.version, &packet.Disconnect{Reason: code}, c.maxPacket))
+	}
+	c.nc.Close(err)
+}
+
+func count(n *atomic.Uint64) { n.Add(1) }
+
+// protocolError is an error of the client's that closes the connection.
+func protocolError(op string, err error) error {
+	return &packet.Error{Code: packet.ProtocolError, Op: op, Err: err}
+}
+
+func refusal(code packet.ReasonCode, op string, err error) error {
+	return &packet.Error{Code: code, Op: op, Err: err}
+}

@@ -1,0 +1,147 @@
+package mqtt
+
+import (
+	"crypto/rand"
+	"strings"
+	"time"
+
+	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
+	"github.com/holdfast-mqtt/holdfast/broker/topic"
+)
+
+// onConnect decides about CONNECT. The answer follows in onConnected.
+func (c *conn) onConnect(f packet.Frame) error {
+	p, err := packet.DecodeConnect(f)
+	if err != nil {
+		return err
+	}
+	cfg := &c.ls.srv.cfg
+	c.version = p.Version
+	c.maxPacket = p.MaximumPacketSize
+	c.problemInfo = !p.NoProblemInfo
+	if p.HasAuthMethod {
+		// No method is configured: v5 [MQTT-4.12.0-1].
+		return &packet.Error{Code: packet.BadAuthenticationMethod, Version: packet.V5, Op: "read CONNECT", Err: errNoAuthentication}
+	}
+	if p.Will != nil && topic.Levels(p.Will.Topic) > cfg.MaxTopicLevels {
+		return &packet.Error{Code: packet.TopicNameInvalid, Version: p.Version, Op: "read CONNECT", Err: errTooManyLevels}
+	}
+	answer := &packet.ConnAck{ReceiveMaximum: uint16(cfg.ReceiveMaximum)}
+	id := p.ClientID
+	if id == "" {
+		id = assignClientID()
+		answer.AssignedClientID = id // v5 [MQTT-3.1.3-7]
+	}
+	c.setKeepAlive(p, answer)
+	answer.MaximumPacketSize = uint32(cfg.MaxPacketSize)
+	answer.TopicAliasMaximum = uint16(cfg.TopicAliasMaximum)
+	if p.RequestResponseInfo {
+		answer.ResponseInformation = "response/" + id + "/"
+	}
+	c.state = connecting
+	c.aliasesOut = newAliasesOut(p.TopicAliasMaximum)
+	req := &broker.Connect{
+		App:            c.ls.srv.app,
+		ClientID:       id,
+		CleanStart:     p.CleanStart,
+		Expiry:         expiryOf(p),
+		ReceiveMaximum: p.ReceiveMaximum,
+		Will:           willOf(p.Will),
+		Link:           c,
+	}
+	asked := req.Expiry
+	c.ls.srv.broker.Connect(c.ls.scratch, req, func(r broker.Connected) {
+		if r.Err == nil && r.Expiry != asked && p.Version == packet.V5 {
+			answer.HasSessionExpiry, answer.SessionExpiry = true, r.Expiry
+		}
+		c.nc.Loop().PostFunc(func() { c.onConnected(r, answer) })
+	})
+	return nil
+}
+
+// onConnected answers CONNECT and lets messages flow.
+func (c *conn) onConnected(r broker.Connected, answer *packet.ConnAck) {
+	switch {
+	case c.state == closed:
+		if r.Err == nil { // it has gone meanwhile
+			r.Session.Detach(c.ls.scratch, r.Epoch, broker.Leave{})
+		}
+		return
+	case r.Err != nil:
+		c.refuse(packet.ServerUnavailable)
+		c.close(r.Err, 0)
+		return
+	}
+	c.session, c.epoch, c.expiry = r.Session, r.Epoch, r.Expiry
+	c.hadExpiry = r.Expiry > 0
+	answer.SessionPresent = r.Present
+	c.put(packet.AppendConnAck(c.controlBuf(), c.version, answer, c.maxPacket))
+	count(&c.ls.srv.stats.connects)
+	c.state = connected
+	c.heard = c.nc.Now()
+	c.nc.SetTimer(c.keepAlive)
+	c.session.Start(c.ls.scratch, c.epoch)
+	c.nc.ResumeRead()
+	c.nc.Again()
+}
+
+// refuse answers CONNECT with a reason. The caller closes the connection.
+func (c *conn) refuse(code packet.ReasonCode) {
+	count(&c.ls.srv.stats.refused)
+	c.put(packet.AppendConnAck(c.controlBuf(), c.version, &packet.ConnAck{Reason: code}, c.maxPacket))
+}
+
+// put puts out a control packet.
+func (c *conn) put(b []byte) { c.nc.Write(c.ls.loop, b) }
+
+func (c *conn) controlBuf() []byte { return make([]byte, 0, 64) }
+
+// setKeepAlive notes the client's Keep Alive, or the server's own if that is
+// shorter, which only MQTT 5 clients can be told: v5 [MQTT-3.2.2-21].
+func (c *conn) setKeepAlive(p *packet.Connect, answer *packet.ConnAck) {
+	seconds := p.KeepAlive
+	if most := c.ls.srv.cfg.MaxKeepAlive; most > 0 && p.Version == packet.V5 {
+		limit := uint16(min(most/time.Second, 65535))
+		if seconds == 0 || seconds > limit {
+			seconds = limit
+			answer.HasServerKeepAlive, answer.ServerKeepAlive = true, limit
+		}
+	}
+	c.keepAlive = keepAliveLimit(seconds)
+}
+
+// expiryOf is the Session Expiry Interval. MQTT 3 knows only sessions that end
+// with the connection and such that do not.
+func expiryOf(p *packet.Connect) uint32 {
+	switch {
+	case p.Version == packet.V5:
+		return p.SessionExpiry
+	case p.CleanStart:
+		return 0
+	}
+	return broker.NeverExpires
+}
+
+func willOf(w *packet.Will) *broker.Will {
+	if w == nil {
+		return nil
+	}
+	out := &broker.Will{
+		Message: &broker.Message{
+			TopicName:  w.Topic,
+			Payload:    w.Payload,
+			QoS:        broker.QoS(w.QoS),
+			Retain:     w.Retain,
+			Properties: w.Forward,
+		},
+		Delay: time.Duration(w.Delay) * time.Second,
+	}
+	if w.HasMessageExpiry {
+		out.Expiry = max(time.Duration(w.MessageExpiry)*time.Second, 1)
+	}
+	return out
+}
+
+// assignClientID makes a Client Identifier that nobody else has.
+func assignClientID() string { return "auto-" + strings.ToLower(rand.Text()) }

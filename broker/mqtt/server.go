@@ -1,0 +1,78 @@
+package mqtt
+
+import (
+	"sync/atomic"
+
+	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
+	"github.com/holdfast-mqtt/holdfast/broker/netloop"
+)
+
+// Server makes handlers for Network Connections that speak MQTT.
+type Server struct {
+	cfg    Config
+	app    *broker.App
+	broker *broker.Broker
+	loops  []*loopState
+	stats  serverStats
+}
+
+type serverStats struct {
+	connects  atomic.Uint64 // CONNECT accepted
+	refused   atomic.Uint64 // CONNECT refused
+	malformed atomic.Uint64 // connections closed for a protocol error
+	timeouts  atomic.Uint64 // connections closed for Keep Alive or a missing CONNECT
+}
+
+// loopState is what the connections of one loop share.
+type loopState struct {
+	srv     *Server
+	loop    *netloop.Loop
+	scratch *broker.Scratch
+	in      packet.Publish
+	msg     broker.Message
+	pub     broker.Publish
+	packets [16]atomic.Uint64 // received, by packet type
+}
+
+// NewServer returns a server whose connections run on the loops of e.
+func NewServer(cfg Config, e *netloop.Engine) *Server {
+	srv := &Server{cfg: cfg.withDefaults(), broker: cfg.Broker}
+	srv.app = srv.broker.App(broker.DefaultApp)
+	for _, l := range e.Loops() {
+		srv.loops = append(srv.loops, &loopState{
+			srv: srv, loop: l, scratch: srv.broker.NewScratch(l),
+		})
+	}
+	return srv
+}
+
+// NewHandler makes the handler of a connection. It fits netloop.Engine.Listen.
+func (srv *Server) NewHandler(nc *netloop.Conn) netloop.Handler {
+	return &conn{nc: nc, ls: srv.loops[nc.Loop().Index()]}
+}
+
+// Stats are counters of a Server since its start.
+type Stats struct {
+	Connects  uint64     // CONNECT packets accepted
+	Refused   uint64     // CONNECT packets refused
+	Malformed uint64     // connections closed because the client broke the protocol
+	Timeouts  uint64     // connections closed for Keep Alive or a missing CONNECT
+	Packets   [16]uint64 // packets received, by packet type
+}
+
+// Stats returns the server's counters.
+func (srv *Server) Stats() Stats {
+	st := Stats{
+		Connects:  srv.stats.connects.Load(),
+		Refused:   srv.stats.refused.Load(),
+		Malformed: srv.stats.malformed.Load(),
+		Timeouts:  srv.stats.timeouts.Load(),
+	}
+	for _, ls := range srv.loops {
+		for t := range ls.packets {
+			st.Packets[t] += ls.packets[t].Load()
+		}
+	}
+	return st
+}

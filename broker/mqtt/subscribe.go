@@ -1,0 +1,107 @@
+package mqtt
+
+import (
+	"errors"
+
+	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
+	"github.com/holdfast-mqtt/holdfast/broker/topic"
+)
+
+// onSubscribe adds subscriptions and answers with one Reason Code for each:
+// v5 [MQTT-3.8.4-1], v3.1.1 [MQTT-3.8.4-1].
+func (c *conn) onSubscribe(f packet.Frame) error {
+	p, err := packet.DecodeSubscribe(f, c.version)
+	if err != nil {
+		return err
+	}
+	subs := make([]broker.Subscribe, len(p.Filters))
+	for i, pf := range p.Filters {
+		if err := c.checkFilter("read SUBSCRIBE", pf.TopicFilter); err != nil {
+			return err
+		}
+		subs[i] = broker.Subscribe{
+			TopicFilter: pf.TopicFilter,
+			ID:          p.SubscriptionID,
+			Options:     topic.NewOptions(uint8(pf.QoS), pf.NoLocal, pf.RetainAsPublished, pf.RetainHandling),
+		}
+	}
+	errs, err := c.session.Subscribe(c.ls.scratch, c.epoch, subs)
+	if err != nil {
+		return nil // taken over; the end is on its way
+	}
+	answer := &packet.SubAck{PacketID: p.PacketID, Reasons: make([]packet.ReasonCode, len(subs))}
+	for i, err := range errs {
+		answer.Reasons[i] = packet.ReasonCode(p.Filters[i].QoS)
+		if err != nil {
+			answer.Reasons[i] = c.subscribeCode(err)
+		}
+	}
+	c.put(packet.AppendSubAck(c.controlBuf(), c.version, answer, c.maxPacket))
+	c.session.Retained(c.ls.scratch, c.epoch)
+	return nil
+}
+
+// subscribeCode is the Reason Code for a subscription that was refused; MQTT 3
+// knows only one.
+func (c *conn) subscribeCode(err error) packet.ReasonCode {
+	if c.version == packet.V5 && errors.Is(err, broker.ErrQuotaExceeded) {
+		return packet.QuotaExceeded
+	}
+	return packet.UnspecifiedError
+}
+
+// checkFilter refuses Topic Filters that are not well formed, or too deep.
+func (c *conn) checkFilter(op, filter string) error {
+	if err := topic.ValidateFilter(filter); err != nil {
+		return refusal(packet.TopicFilterInvalid, op, err)
+	}
+	if topic.Levels(filter) > c.ls.srv.cfg.MaxTopicLevels {
+		return refusal(packet.TopicFilterInvalid, op, errTooManyLevels)
+	}
+	return nil
+}
+
+// onUnsubscribe removes subscriptions: v5 [MQTT-3.10.4-4], v3.1.1 [MQTT-3.10.4-4].
+func (c *conn) onUnsubscribe(f packet.Frame) error {
+	p, err := packet.DecodeUnsubscribe(f, c.version)
+	if err != nil {
+		return err
+	}
+	for _, filter := range p.Filters {
+		if err := c.checkFilter("read UNSUBSCRIBE", filter); err != nil {
+			return err
+		}
+	}
+	existed, err := c.session.Unsubscribe(c.ls.scratch, c.epoch, p.Filters)
+	if err != nil {
+		return nil // taken over; the end is on its way
+	}
+	answer := &packet.SubAck{PacketID: p.PacketID, Reasons: make([]packet.ReasonCode, len(existed))}
+	for i, was := range existed {
+		if !was {
+			answer.Reasons[i] = packet.NoSubscriptionExisted
+		}
+	}
+	c.put(packet.AppendUnsubAck(c.controlBuf(), c.version, answer, c.maxPacket))
+	return nil
+}
+
+// onDisconnect lets the client go.
+func (c *conn) onDisconnect(f packet.Frame) error {
+	p, err := packet.DecodeDisconnect(f, c.version)
+	if err != nil {
+		return err
+	}
+	if p.HasSessionExpiry {
+		if !c.hadExpiry && p.SessionExpiry != 0 { // v5 3.14.2.2.2
+			return protocolError("read DISCONNECT", errSessionExpiry)
+		}
+		c.newExpiry, c.expiry = true, p.SessionExpiry
+	}
+	if p.Reason == packet.NormalDisconnection { // any other leaves the Will in place: v5 [MQTT-3.14.4-3]
+		c.leave = leaveGraceful
+	}
+	c.close(errDisconnect, 0)
+	return nil
+}
