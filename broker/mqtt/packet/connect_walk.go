@@ -125,6 +125,7 @@ func (l *connectLayout) walkWill(r *reader) error {
 		if r.err != nil {
 			return malformed(TypeConnect, r.err)
 		}
+		// Once for the number of User Properties, once for the values.
 		p := walkWillProps(block)
 		if err := p.drain(); err != nil {
 			return err
