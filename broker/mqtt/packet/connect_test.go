@@ -120,7 +120,7 @@ func TestConnectDecode(t *testing.T) {
 					CorrelationData: []byte{0xFF}, User: []UserProperty{{"a", "b"}}},
 			},
 		}},
-		{"password without user name, v5 [MQTT-3.1.2-16]", `0004 "MQTT" 05 42 0000 00 0001 "c" 0001 "p"`,
+		{"password without user name, v5 3.1.2.9", `0004 "MQTT" 05 42 0000 00 0001 "c" 0001 "p"`,
 			&Connect{Version: V5, CleanStart: true, ClientID: "c", HasPassword: true, Password: []byte("p")}},
 		{"empty user name and password", `0004 "MQTT" 04 c2 0000 0001 "c" 0000 0000`,
 			&Connect{Version: V311, CleanStart: true, ClientID: "c", HasUsername: true, HasPassword: true, Password: []byte{}}},

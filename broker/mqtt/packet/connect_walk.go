@@ -96,7 +96,7 @@ func checkConnectFlags(flags byte, v Version) (byte, error) {
 	case flags&flagReserved != 0: // v5 [MQTT-3.1.2-3], v3.1.1 [MQTT-3.1.2-3]
 	case flags&flagWillQoS == flagWillQoS: // v5 [MQTT-3.1.2-12], v3.1.1 [MQTT-3.1.2-14]
 	case flags&flagWill == 0 && flags&(flagWillQoS|flagWillRetain) != 0:
-		// v5 [MQTT-3.1.2-11] [MQTT-3.1.2-13], v3.1.1 [MQTT-3.1.2-11]
+		// v5 [MQTT-3.1.2-11] [MQTT-3.1.2-13], v3.1.1 [MQTT-3.1.2-13] [MQTT-3.1.2-15]
 	case v != V5 && flags&flagPassword != 0 && flags&flagUsername == 0: // v3.1.1 [MQTT-3.1.2-22]
 	default:
 		return flags, nil

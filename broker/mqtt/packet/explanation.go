@@ -4,7 +4,7 @@ import "unicode/utf8"
 
 // Explanation is what most MQTT 5 replies may carry beside their Reason Code. It
 // must not be given to a Client whose CONNECT turned Request Problem Information
-// off, except in CONNACK and DISCONNECT, v5 [MQTT-3.1.2-29].
+// off, except in CONNACK and DISCONNECT, v5 section 3.1.2.11.7.
 type Explanation struct {
 	// ReasonString is for people who diagnose; it is left out if empty and cut
 	// at MaxStringLength.

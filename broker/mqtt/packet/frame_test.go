@@ -61,7 +61,7 @@ func TestReadFrameRefuses(t *testing.T) {
 		{"length of five bytes, all ones", "30 ff ff ff ff 01", 0, ErrVarint, MalformedPacket},
 		{"length 0 in two bytes, v5 [MQTT-1.5.5-1]", "c0 80 00", 0, ErrVarint, MalformedPacket},
 		{"length 127 in four bytes, v5 [MQTT-1.5.5-1]", "30 ff 80 80 00", 0, ErrVarint, MalformedPacket},
-		{"beyond the limit before the body, v5 [MQTT-3.1.2-24]", "30 03", 4, ErrTooLarge, PacketTooLarge},
+		{"beyond the limit before the body, v5 [MQTT-3.2.2-15]", "30 03", 4, ErrTooLarge, PacketTooLarge},
 		{"268,435,455 bytes claimed", "10 ff ff ff 7f", 65536, ErrTooLarge, PacketTooLarge},
 	}
 	for _, tt := range tests {

@@ -84,7 +84,7 @@ func TestPropertyPlaces(t *testing.T) {
 func TestPropertyValues(t *testing.T) {
 	for _, row := range propertyTable {
 		valid := raw(fmt.Sprintf("%02x %s", row.id, row.valid))
-		for _, place := range strings.Fields(row.packets) {
+		for place := range strings.FieldsSeq(row.packets) {
 			if row.invalid != "" {
 				if err := walk(place, raw(fmt.Sprintf("%02x %s", row.id, row.invalid))); err == nil {
 					t.Errorf("property %#02x in %s: value %s is accepted", row.id, place, row.invalid)

@@ -2,6 +2,7 @@ package packet
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 )
 
@@ -78,7 +79,8 @@ func TestPublishDecode(t *testing.T) {
 }
 
 // TestPublishForward has forwarded properties with others before, between and
-// after them: v5 [MQTT-3.3.2-17] [MQTT-3.3.2-18].
+// after them: v5 [MQTT-3.3.2-4] [MQTT-3.3.2-15] [MQTT-3.3.2-16] [MQTT-3.3.2-17]
+// [MQTT-3.3.2-18] [MQTT-3.3.2-20].
 func TestPublishForward(t *testing.T) {
 	const a, b, c = `26 0001 "a" 0001 "1"`, `26 0001 "b" 0001 "2"`, `26 0001 "a" 0001 "3"`
 	tests := []struct{ name, in, forward, user string }{
@@ -101,12 +103,12 @@ func TestPublishForward(t *testing.T) {
 		if got, want := p.Properties.UserProperties, raw(tt.user); !bytes.Equal(got, want) {
 			t.Errorf("%s: got user properties %x, want %x", tt.name, got, want)
 		}
-		var pairs string
+		var pairs strings.Builder
 		for k, v := range UserProperties(p.Properties.Forward) {
-			pairs += string(k) + string(v)
+			pairs.WriteString(string(k) + string(v))
 		}
-		if want := "a1b2a3"[:2*bytes.Count(raw(tt.user), []byte{0x26})]; pairs != want {
-			t.Errorf("%s: got pairs %q, want %q", tt.name, pairs, want)
+		if want := "a1b2a3"[:2*bytes.Count(raw(tt.user), []byte{0x26})]; pairs.String() != want {
+			t.Errorf("%s: got pairs %q, want %q", tt.name, pairs.String(), want)
 		}
 	}
 }
