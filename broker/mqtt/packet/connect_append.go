@@ -7,7 +7,8 @@ import (
 )
 
 // AppendConnect appends c as a CONNECT; nothing if a string is over
-// MaxStringLength.
+// MaxStringLength. Properties that are present but empty or 0 are sent as absent,
+// but for SessionExpiry.
 func AppendConnect(dst []byte, c *Connect) []byte {
 	if !c.fits() {
 		return dst

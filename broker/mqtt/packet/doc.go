@@ -53,6 +53,6 @@
 //
 // Append functions append to dst and return it, as in strconv. They append nothing
 // when what they are given has no encoding: a string over 65,535 bytes, a packet
-// over the limit, a Packet Identifier of 0. Callers that can meet such input
-// compare lengths before and after.
+// over the limit, a PUBLISH (QoS > 0), SUBSCRIBE or UNSUBSCRIBE with Packet
+// Identifier 0. Callers that can meet such input compare lengths before and after.
 package packet
