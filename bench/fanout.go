@@ -29,7 +29,7 @@ func (f *fleet) runFanOut(r *Result) error {
 	}
 	p.m.loop.Post(p)
 	err := f.measure(r, func() error {
-		if f.stallTurn++; f.stallTurn%stallTurns != 0 {
+		if !f.stallDue() {
 			return nil
 		}
 		return f.onLoops(f.ctx, func(m *meter) {

@@ -40,7 +40,7 @@ type fleet struct {
 	failures   atomic.Int64
 	first      atomic.Pointer[error] // the first failure
 	tolerant   bool                  // failures are counted, and do not end the run
-	stallTurn  int                   // calls of unstall
+	stallCheck time.Time             // last look for windows that stand still
 }
 
 // Progress tells how far a run has got.

@@ -65,6 +65,9 @@ type Options struct {
 	// Drain is how long, after the last delivery, messages that are still
 	// missing are waited for.
 	Drain time.Duration
+	// Stall is how long a window of QoS 0 messages may stand still before what is
+	// in it is given up for lost.
+	Stall time.Duration
 	// Settle is how long Conn watches the broker's memory once all connections
 	// stand, before it closes them.
 	Settle time.Duration
@@ -95,7 +98,7 @@ func Defaults(m Mode) Options {
 		Mode: m, URL: "mqtt://127.0.0.1:1883", Version: packet.V311, QoS: packet.AtLeastOnce,
 		Payload: 256, Clients: 10_000, Pairs: 50, Publishers: 100, Subscribers: 1000,
 		Window: 32, Rate: 10, Messages: 200_000,
-		Warmup: time.Second, Duration: 5 * time.Second, Drain: 5 * time.Second, Settle: 3 * time.Second,
+		Warmup: time.Second, Duration: 5 * time.Second, Drain: 5 * time.Second, Stall: time.Second, Settle: 3 * time.Second,
 		InFlight: 500, ConnectTimeout: 30 * time.Second, KeepAlive: time.Minute,
 		Loops: 1, SampleEvery: 16,
 	}
@@ -143,8 +146,8 @@ func (o *Options) Validate() error {
 	check(o.Window >= 1 && o.Window <= 65535, "window must be 1 to 65535, not %d", o.Window)
 	check(o.Mode != FanIn || o.Messages >= o.Publishers, "messages must be at least the number of publishers")
 	check(o.Rate > 0 && o.Rate <= 1e6, "rate must be above 0 and at most 1,000,000, not %g", o.Rate)
-	check(o.Duration > 0 && o.Warmup >= 0 && o.Drain > 0 && o.Settle >= 0 && o.ConnectTimeout > 0,
-		"duration, drain and connect-timeout must be above 0, warmup and settle not below")
+	check(o.Duration > 0 && o.Warmup >= 0 && o.Drain > 0 && o.Stall > 0 && o.Settle >= 0 && o.ConnectTimeout > 0,
+		"duration, drain, stall and connect-timeout must be above 0, warmup and settle not below")
 	check(o.KeepAlive >= 0 && o.KeepAlive <= 65535*time.Second && o.KeepAlive%time.Second == 0,
 		"keep-alive must be whole seconds, 0 to 65535, not %v", o.KeepAlive)
 	return errors.Join(errs...)

@@ -3,6 +3,7 @@ package bench
 import (
 	"math"
 	"strconv"
+	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
@@ -91,14 +92,9 @@ func (s *pairSubscriber) turn() {
 	}
 }
 
-// unstall gives up windows of QoS 0 messages that do not arrive any more. It is
-// called ten times a second; a window is given up when nothing has moved between
-// stallTurns calls.
+// unstall gives up windows of QoS 0 messages that do not arrive any more.
 func (f *fleet) unstall(publishers []*publisher) error {
-	if f.opts.QoS > packet.AtMostOnce || f.opts.Mode == Sparse {
-		return nil
-	}
-	if f.stallTurn++; f.stallTurn%stallTurns != 0 {
+	if f.opts.QoS > packet.AtMostOnce || f.opts.Mode == Sparse || !f.stallDue() {
 		return nil
 	}
 	return f.onLoops(f.ctx, func(m *meter) {
@@ -110,9 +106,18 @@ func (f *fleet) unstall(publishers []*publisher) error {
 	})
 }
 
-// stallTurns is how many tenths of a second a window may stand still.
-const stallTurns = 10
+// stallDue tells whether Options.Stall has passed since it last said so.
+func (f *fleet) stallDue() bool {
+	now := time.Now()
+	if now.Sub(f.stallCheck) < f.opts.Stall {
+		return false
+	}
+	f.stallCheck = now
+	return true
+}
 
+// unstall is called on p's loop. It gives up a window that is full and has not
+// moved since the last call.
 func (p *publisher) unstall(window uint32) {
 	if p.next == p.until && p.stuck == p.until && p.until < math.MaxUint32-window {
 		p.m.stalls++

@@ -72,6 +72,9 @@ type Latency struct {
 }
 
 func latencyOf(h *hdrhistogram.Histogram) Latency {
+	if h.TotalCount() == 0 {
+		return Latency{}
+	}
 	us := func(ns int64) float64 { return float64(ns) / 1000 }
 	return Latency{
 		Samples: h.TotalCount(),
