@@ -15,6 +15,7 @@ type Server struct {
 	broker *broker.Broker
 	loops  []*loopState
 	stats  serverStats
+	sys    *sysTopics // nil when there are no $SYS topics
 }
 
 type serverStats struct {
@@ -36,6 +37,7 @@ type loopState struct {
 }
 
 // NewServer returns a server whose connections run on the loops of e.
+// Stop ends it.
 func NewServer(cfg Config, e *netloop.Engine) *Server {
 	srv := &Server{cfg: cfg.withDefaults(), broker: cfg.Broker}
 	srv.app = srv.broker.App(broker.DefaultApp)
@@ -44,7 +46,19 @@ func NewServer(cfg Config, e *netloop.Engine) *Server {
 			srv: srv, loop: l, scratch: srv.broker.NewScratch(l),
 		})
 	}
+	if srv.cfg.SysInterval > 0 {
+		srv.sys = newSysTopics(srv)
+		go srv.sys.run()
+	}
 	return srv
+}
+
+// Stop ends what the server does by itself. Connections are the engine's: see
+// netloop.Engine.Shutdown. It must be called once.
+func (srv *Server) Stop() {
+	if srv.sys != nil {
+		srv.sys.end()
+	}
 }
 
 // NewHandler makes the handler of a connection. It fits netloop.Engine.Listen.

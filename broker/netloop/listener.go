@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -37,6 +38,7 @@ type Listener struct {
 	done       chan struct{}
 	closeOnce  sync.Once
 	onError    func(error)
+	dup        *os.File // the listening socket once more, for epoll engines
 }
 
 // Listen accepts from ln until Close, Shutdown or an error that does not pass.
@@ -67,11 +69,23 @@ func (e *Engine) Listen(ln net.Listener, newHandler func(*Conn) Handler, onError
 		if err := prepareListener(rc, tcp); err != nil {
 			return nil, fmt.Errorf("set socket options: %w", err)
 		}
-		accept = func() error { return l.acceptRaw(rc) }
+		// Package net gives no access to accept itself: wait on a duplicate.
+		if l.dup, err = pollable(rc); err != nil {
+			return nil, fmt.Errorf("listen: %w", err)
+		}
+		drc, err := l.dup.SyscallConn()
+		if err != nil {
+			l.dup.Close()
+			return nil, fmt.Errorf("listen: %w", err)
+		}
+		accept = func() error { return l.acceptRaw(drc) }
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closing.Load() {
+		if l.dup != nil {
+			l.dup.Close()
+		}
 		return nil, ErrShutdown
 	}
 	e.listeners[l] = struct{}{}
@@ -87,6 +101,9 @@ func (l *Listener) Close() {
 	l.closeOnce.Do(func() {
 		close(l.done)
 		l.ln.Close()
+		if l.dup != nil {
+			l.dup.Close()
+		}
 		l.engine.mu.Lock()
 		delete(l.engine.listeners, l)
 		l.engine.mu.Unlock()
@@ -107,7 +124,7 @@ func (l *Listener) run(accept func() error) {
 			return
 		default:
 		}
-		if errors.Is(err, net.ErrClosed) {
+		if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) {
 			l.Close()
 			return
 		}

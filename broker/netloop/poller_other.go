@@ -6,6 +6,7 @@ import (
 	"iter"
 	"maps"
 	"net"
+	"os"
 	"syscall"
 )
 
@@ -37,3 +38,5 @@ func (e *Engine) adoptFD(net.Conn, func(*Conn) Handler) error { return ErrUnsupp
 func (e *Engine) dial(*Loop, string, string, func(*Conn) Handler) error {
 	return ErrUnsupported
 }
+
+func pollable(syscall.RawConn) (*os.File, error) { return nil, ErrUnsupported }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"syscall"
 	"time"
 
@@ -41,6 +42,24 @@ func (e *Engine) adoptFD(nc net.Conn, newHandler func(*Conn) Handler) error {
 	}
 	nc.Close()
 	return nil
+}
+
+// pollable duplicates a socket into a file that the runtime can wait on.
+func pollable(rc syscall.RawConn) (*os.File, error) {
+	fd := -1
+	var failed error
+	err := rc.Control(func(s uintptr) {
+		if fd, failed = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0); failed == nil {
+			failed = unix.SetNonblock(fd, true)
+		}
+	})
+	if err := errors.Join(err, failed); err != nil {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+		return nil, fmt.Errorf("duplicate socket: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "listener"), nil
 }
 
 // acceptRaw accepts from ln until it would block or fails.

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+
+	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/mqtt"
+	"github.com/holdfast-mqtt/holdfast/broker/netloop"
+	"github.com/holdfast-mqtt/holdfast/center"
+	"github.com/holdfast-mqtt/holdfast/cmd/holdfast/config"
+	"github.com/holdfast-mqtt/holdfast/storage/memory"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// room is what serve runs: the broker with its protocol fronts on their listeners.
+type room interface {
+	// Shutdown stops accepting, says good-bye to the clients and waits for what is under way, until ctx
+	// ends. The listeners are closed when it returns.
+	Shutdown(ctx context.Context) error
+}
+
+// mqttRoom is a broker with its MQTT front.
+type mqttRoom struct {
+	engine *netloop.Engine
+	broker *broker.Broker
+	mqtt   *mqtt.Server
+	store  broker.Store
+}
+
+// startRoom wires the broker, its fronts and the event loops and serves the listeners, which it owns
+// from now on. It does not block.
+func startRoom(c *config.Config, listeners []net.Listener, log *slog.Logger, metrics prometheus.Registerer) (room, error) {
+	s := c.Broker
+	engine, err := netloop.New(netloop.Config{Loops: s.Loops})
+	if err != nil {
+		return nil, err
+	}
+	r := &mqttRoom{engine: engine, store: memory.New()}
+	r.broker = broker.New(broker.Config{
+		Store:               r.store,
+		Logger:              log,
+		MaxInflight:         s.MaxInflight,
+		MaxQueuedMessages:   s.MaxQueuedMessages,
+		MaxQueuedBytes:      int(s.MaxQueuedBytes),
+		MaxRetained:         s.MaxRetained,
+		MaxSubscriptions:    s.MaxSubscriptions,
+		MaxSessionExpiry:    s.SessionExpiryMax,
+		SlowConsumerTimeout: s.SlowConsumerTimeout,
+	})
+	r.mqtt = mqtt.NewServer(mqtt.Config{
+		Broker:            r.broker,
+		Logger:            log,
+		MaxPacketSize:     int(s.MaxPacketSize),
+		ReceiveMaximum:    s.ReceiveMaximum,
+		TopicAliasMaximum: s.TopicAliasMaximum,
+		MaxKeepAlive:      s.MaxKeepAlive,
+		SysInterval:       s.SysInterval,
+		Version:           version,
+	}, engine)
+	onError := func(err error) { log.Warn("accept_error", "error", err) }
+	for _, ln := range listeners {
+		if _, err := engine.Listen(ln, r.mqtt.NewHandler, onError); err != nil {
+			return nil, errors.Join(err, r.abort())
+		}
+	}
+	if err := metrics.Register(center.NewCollector(r.broker, r.mqtt, engine)); err != nil {
+		return nil, errors.Join(err, r.abort())
+	}
+	return r, nil
+}
+
+// abort ends a room that has not begun to serve.
+func (r *mqttRoom) abort() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = r.Shutdown(ctx) // the context's own error
+	return nil
+}
+
+// Shutdown implements room.
+func (r *mqttRoom) Shutdown(ctx context.Context) error {
+	r.mqtt.Stop()
+	err := r.engine.Shutdown(ctx)
+	r.broker.Close()
+	return errors.Join(err, r.store.Close())
+}
