@@ -18,6 +18,16 @@ const haveEpoll = true
 // maxEvents is how many ready connections one turn takes on.
 const maxEvents = 256
 
+// busyEvents is how many ready connections in a turn make it likely that others
+// are ready already, so that the next wait need not be one that may sleep.
+const busyEvents = 8
+
+// yieldEvery is how often a loop passes through the Go scheduler. A goroutine
+// that does not for 10 ms is taken for one that hogs its processor, and the
+// runtime's monitor then takes the processor away in every system call and
+// wakes 50,000 times a second to do so. That costs more than serving a message.
+const yieldEvery = 2 * time.Millisecond
+
 // maxWait is the longest sleep of a loop.
 const maxWait = time.Hour
 
@@ -26,14 +36,15 @@ const maxWait = time.Hour
 type poller = *epoll
 
 type epoll struct {
-	fd     int
-	waker  int
-	gen    int32
-	byFD   []*Conn
-	events [maxEvents]unix.EpollEvent
-	iov    [maxSegments]unix.Iovec
-	pieces [maxSegments][]byte
-	busy   bool // the last turn had work: look again before sleeping
+	fd      int
+	waker   int
+	gen     int32
+	byFD    []*Conn
+	events  [maxEvents]unix.EpollEvent
+	iov     [maxSegments]unix.Iovec
+	pieces  [maxSegments][]byte
+	busy    bool          // the last turn had much to do: look again before sleeping
+	yielded time.Duration // when the loop last passed through the scheduler
 
 	wakers atomic.Int32 // goroutines in wake
 }
@@ -101,7 +112,11 @@ func (l *Loop) run() {
 		}
 		l.afterEvents()
 		l.stats.turn(l.engine.now() - began)
-		p.busy = n > 0
+		p.busy = n >= busyEvents
+		if l.now-p.yielded > yieldEvery {
+			p.yielded = l.now
+			runtime.Gosched()
+		}
 		if l.isStopped() {
 			l.drain()
 			return

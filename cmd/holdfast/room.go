@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"os"
+	"runtime"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
 	"github.com/holdfast-mqtt/holdfast/broker/mqtt"
@@ -34,6 +36,7 @@ type mqttRoom struct {
 // from now on. It does not block.
 func startRoom(c *config.Config, listeners []net.Listener, log *slog.Logger, metrics prometheus.Registerer) (room, error) {
 	s := c.Broker
+	reserveProcessors(s.Loops)
 	engine, err := netloop.New(netloop.Config{Loops: s.Loops})
 	if err != nil {
 		return nil, err
@@ -70,6 +73,18 @@ func startRoom(c *config.Config, listeners []net.Listener, log *slog.Logger, met
 		return nil, errors.Join(err, r.abort())
 	}
 	return r, nil
+}
+
+// reserveProcessors gives the Go scheduler one processor more than there are event loops. A loop keeps
+// its processor while it waits in epoll; with none to spare, the runtime's monitor would take it away
+// from the loop each time. The operator's GOMAXPROCS is left alone.
+func reserveProcessors(loops int) {
+	if loops == 0 {
+		loops = runtime.NumCPU()
+	}
+	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) <= loops {
+		runtime.GOMAXPROCS(loops + 1)
+	}
 }
 
 // abort ends a room that has not begun to serve.
