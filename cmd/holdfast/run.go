@@ -19,6 +19,10 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"serve", "run the broker", runServe},
+		{"pub", "publish messages; the flags are mosquitto_pub's", runPub},
+		{"sub", "subscribe and print what arrives; the flags are mosquitto_sub's", runSub},
+		{"bench", "measure this or any other MQTT broker", runBench},
+		{"config", "show the configuration in effect, or check a file", runConfig},
 		{"version", "print the version", runVersion},
 	}
 }

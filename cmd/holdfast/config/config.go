@@ -55,7 +55,8 @@ type Broker struct {
 	Loops int `yaml:"loops"`
 
 	// MaxInflight is the largest number of QoS 1 and 2 messages sent to one client and not yet
-	// acknowledged by it, 1 to 65,535. The lower of this and the client's Receive Maximum holds.
+	// acknowledged by it, 1 to 65,535. The lower of this and the client's Receive Maximum holds. A
+	// transient Session needs one byte for each that is in flight.
 	MaxInflight int `yaml:"max_inflight"`
 
 	// MaxQueuedMessages is the largest number of QoS 1 and 2 messages that wait for one session, on top
@@ -66,6 +67,12 @@ type Broker struct {
 	// MaxQueuedBytes bounds the same queue by its payload bytes. It is at least max_packet_size, or a
 	// message of the largest size could never be queued.
 	MaxQueuedBytes Size `yaml:"max_queued_bytes"`
+
+	// MaxRetained is the largest number of retained messages.
+	MaxRetained int `yaml:"max_retained"`
+
+	// MaxSubscriptions is the largest number of subscriptions of one Session.
+	MaxSubscriptions int `yaml:"max_subscriptions"`
 
 	// MaxPacketSize is the largest MQTT Control Packet accepted from a client, 1 KiB to 256 MiB; MQTT 5
 	// clients are told it. Before CONNECT has been accepted 64 KiB is the bound, whatever this says.
@@ -85,15 +92,15 @@ type Broker struct {
 
 	// SessionExpiryMax is the longest time a Session is kept after its connection has ended, in whole
 	// seconds. It is also the time for clients of MQTT 3.1 and 3.1.1 that connect with Clean Session 0.
-	// 0 means that every Session ends with its connection.
+	// 0 means no limit: a client that never comes back leaves its Session for ever.
 	SessionExpiryMax time.Duration `yaml:"session_expiry_max"`
 
 	// SysInterval is the time between two publications of the $SYS topics, at least 1 s. 0 means that
 	// there are none.
 	SysInterval time.Duration `yaml:"sys_interval"`
 
-	// SlowConsumerTimeout is how long a client may leave its connection unread while messages wait for
-	// it, at least 1 s, before it is disconnected. 0 means for ever.
+	// SlowConsumerTimeout is how long a client may hold up publishers without taking anything, at least
+	// 1 s, before its connection is ended.
 	SlowConsumerTimeout time.Duration `yaml:"slow_consumer_timeout"`
 }
 
@@ -107,15 +114,17 @@ func Default() *Config {
 		LogLevel:  "info",
 		LogFormat: "text",
 		Broker: Broker{
-			MaxInflight:         1024,
+			MaxInflight:         32768,
 			MaxQueuedMessages:   1000,
 			MaxQueuedBytes:      1 << 20,
+			MaxRetained:         1_000_000,
+			MaxSubscriptions:    1000,
 			MaxPacketSize:       1 << 20,
 			ReceiveMaximum:      1024,
 			TopicAliasMaximum:   32,
 			SessionExpiryMax:    7 * 24 * time.Hour,
 			SysInterval:         10 * time.Second,
-			SlowConsumerTimeout: time.Minute,
+			SlowConsumerTimeout: 20 * time.Second,
 		},
 	}
 }
@@ -124,13 +133,15 @@ func Default() *Config {
 // connections: the defaults with smaller windows, queues and packets, and rarer $SYS topics.
 func Edge() *Config {
 	c := Default()
-	c.Broker.MaxInflight = 64
+	c.Broker.MaxInflight = 1024
 	c.Broker.MaxQueuedMessages = 200
 	c.Broker.MaxQueuedBytes = 256 << 10
+	c.Broker.MaxRetained = 100_000
+	c.Broker.MaxSubscriptions = 100
 	c.Broker.MaxPacketSize = 128 << 10
 	c.Broker.ReceiveMaximum = 64
 	c.Broker.TopicAliasMaximum = 8
 	c.Broker.SysInterval = time.Minute
-	c.Broker.SlowConsumerTimeout = 30 * time.Second
+	c.Broker.SlowConsumerTimeout = 10 * time.Second
 	return c
 }

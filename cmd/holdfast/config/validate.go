@@ -15,6 +15,8 @@ const (
 	maxExpiry      = 0xFFFFFFFE * time.Second // v5 3.1.2.11.2: 0xFFFFFFFF means never
 	maxLoops       = 1024
 	maxQueueLength = 10_000_000
+	maxRetained    = 1_000_000_000
+	maxPatience    = 24 * time.Hour
 )
 
 // Validate returns every fault of c at once, joined by [errors.Join], or nil. Each is prefixed with
@@ -89,6 +91,8 @@ func (b *Broker) check(f *faults) {
 	within(f, "broker.loops", b.Loops, 0, maxLoops)
 	within(f, "broker.max_inflight", b.MaxInflight, 1, 65535)
 	within(f, "broker.max_queued_messages", b.MaxQueuedMessages, 1, maxQueueLength)
+	within(f, "broker.max_retained", b.MaxRetained, 1, maxRetained)
+	within(f, "broker.max_subscriptions", b.MaxSubscriptions, 1, maxQueueLength)
 	within(f, "broker.max_packet_size", b.MaxPacketSize, minPacketSize, maxPacketSize)
 	if b.MaxQueuedBytes < b.MaxPacketSize {
 		f.add("broker.max_queued_bytes", "%v is less than broker.max_packet_size (%v): the largest message could never be queued", b.MaxQueuedBytes, b.MaxPacketSize)
@@ -100,7 +104,7 @@ func (b *Broker) check(f *faults) {
 	within(f, "broker.session_expiry_max", b.SessionExpiryMax, 0, maxExpiry)
 	f.wholeSeconds("broker.session_expiry_max", b.SessionExpiryMax)
 	f.zeroOrSecond("broker.sys_interval", b.SysInterval)
-	f.zeroOrSecond("broker.slow_consumer_timeout", b.SlowConsumerTimeout)
+	within(f, "broker.slow_consumer_timeout", b.SlowConsumerTimeout, time.Second, maxPatience)
 }
 
 // faults gathers what is wrong.
