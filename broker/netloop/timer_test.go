@@ -30,11 +30,13 @@ func bubble(t *testing.T, p func(t *testing.T) *probe, test func(t *testing.T, p
 	})
 }
 
-// timerProbe reports the time of every OnTimer.
-func timerProbe(fired chan<- time.Time) func(t *testing.T) *probe {
+// timerProbe reports the time of every OnTimer on a channel that it makes,
+// since it must be the bubble's.
+func timerProbe(fired *chan time.Time) func(t *testing.T) *probe {
 	return func(t *testing.T) *probe {
 		p := newProbe(t)
-		p.onTimer = func(*Conn) { fired <- time.Now() }
+		*fired = make(chan time.Time, 2)
+		p.onTimer = func(*Conn) { *fired <- time.Now() }
 		return p
 	}
 }
@@ -49,8 +51,8 @@ func wantOnTime(t *testing.T, from, at time.Time, d time.Duration) {
 }
 
 func TestTimerOnTime(t *testing.T) {
-	fired := make(chan time.Time, 1)
-	bubble(t, timerProbe(fired), func(t *testing.T, _ *probe, c *Conn, _ *memnet.Conn) {
+	var fired chan time.Time
+	bubble(t, timerProbe(&fired), func(t *testing.T, _ *probe, c *Conn, _ *memnet.Conn) {
 		r := newSeed(t)
 		durations := []time.Duration{
 			1, time.Millisecond, wheelTick - 1, wheelTick, wheelTick + 1, 63 * wheelTick, 64 * wheelTick, 65 * wheelTick,
@@ -90,8 +92,8 @@ func TestTimerReplacedAndStopped(t *testing.T) {
 		"armed after stop": {0, time.Second, time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			fired := make(chan time.Time, 2)
-			bubble(t, timerProbe(fired), func(t *testing.T, _ *probe, c *Conn, _ *memnet.Conn) {
+			var fired chan time.Time
+			bubble(t, timerProbe(&fired), func(t *testing.T, _ *probe, c *Conn, _ *memnet.Conn) {
 				var from time.Time
 				onLoopSync(c, func() { c.SetTimer(tc.first) })
 				onLoopSync(c, func() { from = time.Now(); c.SetTimer(tc.second) })
@@ -112,12 +114,11 @@ func TestTimerReplacedAndStopped(t *testing.T) {
 // and from its own.
 func TestTimerAgainAndAgain(t *testing.T) {
 	const d = 1500 * time.Millisecond
-	fired := make(chan time.Time, 1)
+	var fired chan time.Time
 	var from time.Time
 	bubble(t, func(t *testing.T) *probe {
-		p := newProbe(t)
+		p := timerProbe(&fired)(t)
 		p.onData = func(c *Conn, data []byte) int { from = time.Now(); c.SetTimer(d); return len(data) }
-		p.onTimer = func(c *Conn) { fired <- time.Now() }
 		return p
 	}, func(t *testing.T, _ *probe, _ *Conn, peer *memnet.Conn) {
 		for range 50 {
@@ -134,8 +135,8 @@ func TestTimerAgainAndAgain(t *testing.T) {
 }
 
 func TestTimerEndsWithConnection(t *testing.T) {
-	fired := make(chan time.Time, 1)
-	bubble(t, timerProbe(fired), func(t *testing.T, p *probe, c *Conn, peer *memnet.Conn) {
+	var fired chan time.Time
+	bubble(t, timerProbe(&fired), func(t *testing.T, p *probe, c *Conn, peer *memnet.Conn) {
 		onLoopSync(c, func() { c.SetTimer(time.Second) })
 		peer.Close()
 		if err := <-p.closed; err != ErrPeerGone {
@@ -151,14 +152,15 @@ func TestTimerEndsWithConnection(t *testing.T) {
 // A closed connection waits for the peer's end, and not for ever.
 func TestLingerIsBounded(t *testing.T) {
 	for name, tc := range map[string]struct {
-		prepare func(server, peer *memnet.Conn)
-		want    time.Duration
+		full bool // the peer takes no output
+		then func(peer *memnet.Conn)
+		want time.Duration
 	}{
-		"peer ends":         {func(_, peer *memnet.Conn) { peer.Close() }, 0},
-		"peer keeps open":   {func(_, _ *memnet.Conn) {}, lingerTime},
-		"peer never reads":  {func(server, _ *memnet.Conn) { server.BlockWrites(true) }, lingerTime},
-		"peer half-closed":  {func(server, peer *memnet.Conn) { server.BlockWrites(true); peer.CloseWrite() }, lingerTime},
-		"connection broken": {func(_, peer *memnet.Conn) { peer.Reset() }, 0},
+		"peer ends":         {false, func(peer *memnet.Conn) { peer.Close() }, 0},
+		"peer keeps open":   {false, func(*memnet.Conn) {}, lingerTime},
+		"peer never reads":  {true, func(*memnet.Conn) {}, lingerTime},
+		"peer half-closed":  {true, func(peer *memnet.Conn) { peer.CloseWrite() }, lingerTime},
+		"connection broken": {true, func(peer *memnet.Conn) { peer.Reset() }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -173,11 +175,12 @@ func TestLingerIsBounded(t *testing.T) {
 				}
 				c := <-p.opened
 				from := time.Now()
+				server.BlockWrites(tc.full)
 				onLoopSync(c, func() {
 					c.Write(c.Loop(), []byte("bye"))
 					c.Close(net.ErrClosed)
 				})
-				tc.prepare(server, peer)
+				tc.then(peer)
 				if err := e.Shutdown(context.Background()); err != nil {
 					t.Errorf("Shutdown: %v", err)
 				}
