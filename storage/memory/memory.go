@@ -162,7 +162,10 @@ func (st *Store) Load(key broker.SessionKey, after uint64, limit int, done func(
 	var es []broker.Entry
 	more := false
 	if s != nil {
-		i, _ := s.search(after + 1)
+		i, found := s.search(after)
+		if found {
+			i++
+		}
 		n := min(limit, len(s.entries)-i)
 		es = slices.Clone(s.entries[i : i+n])
 		more = i+n < len(s.entries)
