@@ -1,7 +1,5 @@
 package broker
 
-import "time"
-
 // Outcome is what became of an acknowledgement.
 type Outcome uint8
 
@@ -38,7 +36,6 @@ func (s *Session) Complete(sc *Scratch, epoch uint64, id PacketID) Outcome {
 // step takes delivery id out of state want: to awaitDone if release is true,
 // else out of the window.
 func (s *Session) step(sc *Scratch, epoch uint64, id PacketID, want inflightState, release bool) Outcome {
-	sc.now = time.Now()
 	s.mu.Lock()
 	w := s.window
 	if s.epoch.Load() != epoch || w == nil {

@@ -3,7 +3,6 @@ package broker
 import (
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker/topic"
 )
@@ -56,7 +55,6 @@ type Scratch struct {
 	delivery Delivery
 	ids      []uint32
 	op       *publishOp // of the publish that is going on, once something is deferred
-	now      time.Time  // set at the start of each call
 	Counters Counters
 	gauges   gauges
 }

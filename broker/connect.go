@@ -207,7 +207,6 @@ func (s *Session) detachOld(sc *Scratch) *Will {
 // unacknowledged, then what has gathered. The front calls it once the client
 // knows that it is connected.
 func (s *Session) Start(sc *Scratch, epoch uint64) {
-	sc.now = time.Now()
 	s.mu.Lock()
 	if s.epoch.Load() != epoch || s.link == nil {
 		s.mu.Unlock()

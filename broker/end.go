@@ -16,7 +16,6 @@ type Leave struct {
 // Detach tells that the connection of that epoch has ended. Nothing happens if
 // a newer one owns the Session already.
 func (s *Session) Detach(sc *Scratch, epoch uint64, how Leave) {
-	sc.now = time.Now()
 	s.mu.Lock()
 	if s.epoch.Load() != epoch || s.link == nil {
 		s.mu.Unlock()

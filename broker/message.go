@@ -66,8 +66,8 @@ func (m *Message) Keep() *Message {
 func (m *Message) size() int { return len(m.TopicName) + len(m.Payload) + len(m.Properties) + 64 }
 
 // expired tells whether m is worth nothing any more.
-func (m *Message) expired(now time.Time) bool {
-	return !m.Expires.IsZero() && !now.Before(m.Expires)
+func (m *Message) expired() bool {
+	return !m.Expires.IsZero() && !time.Now().Before(m.Expires)
 }
 
 // Will is the message that is published on behalf of a client which goes

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"sync/atomic"
-	"time"
 )
 
 // Result is the outcome of a publish. Larger ones are worse.
@@ -98,7 +97,6 @@ func (sc *Scratch) waits() *publishOp {
 // Topic Name reach each Session in the order of the calls.
 func (b *Broker) Publish(sc *Scratch, p *Publish) Result {
 	m := p.Message
-	sc.now = time.Now()
 	if p.Session != nil {
 		if p.Session.epoch.Load() != p.Epoch {
 			return Stale

@@ -1,7 +1,5 @@
 package broker
 
-import "time"
-
 // pump sends what waits as long as window and Link take it, and lets waiting
 // publishers in as room appears. It is called with mu held, on a Session that
 // is ready.
@@ -33,7 +31,7 @@ func (s *Session) drain(sc *Scratch) bool {
 	b := s.backlog
 	for b.queued.len() > 0 {
 		it := b.queued.at(0)
-		if it.msg.expired(sc.now) {
+		if it.msg.expired() {
 			sc.Counters.Dropped[DropExpired].add(1)
 			s.dequeue(sc, true)
 			continue
@@ -124,7 +122,6 @@ func (s *Session) acceptWaiting(sc *Scratch, it item) bool {
 
 // Resume tells that the Link takes messages again after it was Full.
 func (s *Session) Resume(sc *Scratch, epoch uint64) {
-	sc.now = time.Now()
 	s.mu.Lock()
 	if s.epoch.Load() == epoch {
 		s.flags &^= flagFull
@@ -159,7 +156,6 @@ type pageRequest struct {
 func (p pageRequest) loaded(es []Entry, more bool, err error) {
 	s := p.session
 	s.app.broker.withScratch(func(sc *Scratch) {
-		sc.now = time.Now()
 		s.mu.Lock()
 		s.flags &^= flagPaging
 		switch {

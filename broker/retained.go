@@ -100,7 +100,7 @@ func (s *Session) windowRoom() int {
 // sendRetained sends one retained message. It returns false if the job must
 // wait; it goes on after the last message that was sent.
 func (s *Session) sendRetained(sc *Scratch, job *retainedJob, m *Message) bool {
-	if m.expired(sc.now) {
+	if m.expired() {
 		s.app.retained.DeleteIf(m.TopicName, func(o *Message) bool { return o == m })
 		job.after = m.TopicName
 		return true

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"slices"
-	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker/topic"
 )
@@ -69,7 +68,6 @@ func (s *Session) Unsubscribe(sc *Scratch, epoch uint64, filters []string) ([]bo
 
 // Retained lets the retained messages flow that Subscribe has found.
 func (s *Session) Retained(sc *Scratch, epoch uint64) {
-	sc.now = time.Now()
 	s.mu.Lock()
 	if s.epoch.Load() == epoch && s.backlog != nil && len(s.backlog.jobs) > 0 {
 		s.pump(sc)

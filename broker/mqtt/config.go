@@ -18,8 +18,7 @@ type Config struct {
 	// MaxPacketSize bounds packets from clients, in bytes. Default 1 MiB.
 	MaxPacketSize int
 	// ReceiveMaximum is how many QoS 1 and 2 publishes of one client may be
-	// unanswered: told to MQTT 5 clients, and where reading from MQTT 3 clients
-	// pauses. Default 1,024.
+	// unanswered: told to MQTT 5 clients, who are held to it. Default 1,024.
 	ReceiveMaximum int
 	// TopicAliasMaximum is how many Topic Aliases a client may use towards the
 	// server. Default 64; negative means none.

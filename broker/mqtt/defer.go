@@ -39,6 +39,12 @@ func (q *ackQueue) holds(id packet.PacketID) bool {
 	return false
 }
 
+// maxDeferred is how many publishes of one client may wait for slow
+// subscribers before the client is not read from any more. A few, so that a
+// client which publishes to one slow subscriber is still heard when it
+// acknowledges what others have sent it; not many, because each costs memory.
+const maxDeferred = 32
+
 // deferred is a publish whose result comes later. It is both the broker's
 // Completion and the task that brings the result to the connection's loop.
 type deferred struct {
@@ -61,7 +67,7 @@ func (c *conn) Defer() broker.Completion {
 	d := &deferred{c: c, number: c.acks.push(a), size: len(p.Payload) + len(p.Topic)}
 	c.acks.unready++
 	c.acks.bytes += d.size
-	if c.acks.unready >= c.ls.srv.cfg.ReceiveMaximum || c.acks.bytes > c.ls.srv.cfg.MaxDeferredBytes {
+	if c.acks.unready >= maxDeferred || c.acks.bytes > c.ls.srv.cfg.MaxDeferredBytes {
 		c.nc.PauseRead()
 	}
 	return d
@@ -96,7 +102,7 @@ func (d *deferred) Run(*netloop.Loop) {
 		c.forget(a.id)
 	}
 	c.putReady()
-	if c.nc.Paused() && (c.acks == nil || c.acks.unready <= c.ls.srv.cfg.ReceiveMaximum/2 &&
+	if c.nc.Paused() && (c.acks == nil || c.acks.unready <= maxDeferred/2 &&
 		c.acks.bytes <= c.ls.srv.cfg.MaxDeferredBytes/2) {
 		c.heard = c.nc.Now()
 		c.nc.ResumeRead()

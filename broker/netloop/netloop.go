@@ -91,7 +91,7 @@ type Config struct {
 	// that one connection gets per turn. 0 means 64 KiB.
 	ReadBuffer int
 	// HighWater is the number of bytes waiting for the peer above which a
-	// connection takes no more messages. 0 means 256 KiB.
+	// connection takes no more messages. 0 means 512 KiB.
 	HighWater int
 	// LowWater is the number of waiting bytes at which it takes them again.
 	// 0 means a quarter of HighWater.
@@ -108,7 +108,7 @@ func (cfg Config) withDefaults() Config {
 		cfg.ReadBuffer = 64 << 10
 	}
 	if cfg.HighWater <= 0 {
-		cfg.HighWater = 256 << 10
+		cfg.HighWater = 512 << 10
 	}
 	if cfg.LowWater <= 0 || cfg.LowWater > cfg.HighWater {
 		cfg.LowWater = cfg.HighWater / 4

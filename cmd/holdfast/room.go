@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"sync"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
 	"github.com/holdfast-mqtt/holdfast/broker/mqtt"
@@ -30,6 +31,8 @@ type mqttRoom struct {
 	broker *broker.Broker
 	mqtt   *mqtt.Server
 	store  broker.Store
+	stop   context.CancelFunc // of what runs beside the loops
+	beside sync.WaitGroup
 }
 
 // startRoom wires the broker, its fronts and the event loops and serves the listeners, which it owns
@@ -72,6 +75,9 @@ func startRoom(c *config.Config, listeners []net.Listener, log *slog.Logger, met
 	if err := metrics.Register(center.NewCollector(r.broker, r.mqtt, engine)); err != nil {
 		return nil, errors.Join(err, r.abort())
 	}
+	ctx, stop := context.WithCancel(context.Background()) // ends in Shutdown
+	r.stop = stop
+	r.beside.Go(func() { keepHeapLean(ctx, engine) })
 	return r, nil
 }
 
@@ -100,5 +106,9 @@ func (r *mqttRoom) Shutdown(ctx context.Context) error {
 	r.mqtt.Stop()
 	err := r.engine.Shutdown(ctx)
 	r.broker.Close()
+	if r.stop != nil {
+		r.stop()
+	}
+	r.beside.Wait()
 	return errors.Join(err, r.store.Close())
 }
