@@ -113,7 +113,8 @@ func (c *Collector) collectMQTT(emit emitFunc) {
 	emit(closedTotal, float64(st.Malformed), "protocol_error")
 	emit(closedTotal, float64(st.Timeouts), "timeout")
 	for t, n := range st.Packets {
-		if n > 0 {
+		// Type 0 is forbidden. The others are shown from the start, at 0.
+		if t > 0 {
 			emit(packetsTotal, float64(n), packet.Type(t).String())
 		}
 	}
