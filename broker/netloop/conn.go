@@ -6,6 +6,10 @@ import (
 	"unsafe"
 )
 
+// spareSize is how many bytes more than it needs, beyond as many again, a kept
+// tail of input may occupy.
+const spareSize = 512
+
 // lingerTime is how long a closed connection may still take to deliver its
 // last bytes and to hear the peer's end.
 const lingerTime = 2 * time.Second
@@ -158,7 +162,7 @@ func (c *Conn) inputAgain() {
 	}
 	in := c.in
 	c.in = nil
-	c.deliver(in, true)
+	c.deliver(in, true, nil)
 }
 
 // lastInput is called when the peer's stream has ended. It hands over what is
@@ -179,15 +183,27 @@ func (c *Conn) input(data []byte) {
 		c.in = append(c.in, data...)
 		in := c.in
 		c.in = nil
-		c.deliver(in, true)
+		c.deliver(in, true, nil)
 		return
 	}
-	c.deliver(data, false)
+	c.deliver(data, false, nil)
+}
+
+// inputJoined is input for data that begins with a copy of c.in.
+func (c *Conn) inputJoined(data []byte) {
+	if c.ended {
+		return
+	}
+	c.again = false
+	spare := c.in
+	c.in = nil
+	c.deliver(data, false, spare)
 }
 
 // deliver calls OnData and keeps what is left. owned tells that data belongs
-// to the connection and may be kept as it is.
-func (c *Conn) deliver(data []byte, owned bool) {
+// to the connection and may be kept as it is. spare, which may be nil, is
+// memory for what is left otherwise.
+func (c *Conn) deliver(data []byte, owned bool, spare []byte) {
 	c.resumed = false
 	n := c.h.OnData(c, data)
 	if c.ended || n >= len(data) {
@@ -195,6 +211,8 @@ func (c *Conn) deliver(data []byte, owned bool) {
 	}
 	rest := data[n:]
 	switch {
+	case !owned && len(rest) <= cap(spare) && cap(spare) <= 2*len(rest)+spareSize:
+		c.in = append(spare[:0], rest...)
 	case !owned:
 		c.in = append(make([]byte, 0, len(rest)), rest...)
 	case n > 0 && cap(data) > 2*len(rest):

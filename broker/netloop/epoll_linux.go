@@ -260,11 +260,21 @@ func (c *Conn) onReadable() {
 		return // held since this turn's events were fetched
 	}
 	l := c.loop
-	n, errno := rawRead(c.fd, l.buf)
+	// An incomplete packet's tail goes in front of what is read, so that a stream
+	// of packets across reads costs no buffer of their joint size.
+	tail := 0
+	if len(c.in) <= len(l.buf)/2 {
+		tail = copy(l.buf, c.in)
+	}
+	n, errno := rawRead(c.fd, l.buf[tail:])
 	switch {
 	case n > 0:
 		l.stats.bytesIn.Add(uint64(n))
-		c.input(l.buf[:n])
+		if tail > 0 {
+			c.inputJoined(l.buf[:tail+n])
+		} else {
+			c.input(l.buf[:n])
+		}
 		if !c.ended {
 			c.throttleIfFlooded()
 		}
