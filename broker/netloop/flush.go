@@ -111,7 +111,13 @@ func (t *writeErrorTask) Run(*Loop) {
 // gone ends the connection because the peer has ended its side. It may still
 // read: what has been put out for it is written first.
 func (c *Conn) gone(err error) {
-	if errors.Is(err, ErrPeerGone) && c.Waiting() > 0 {
+	c.mu.Lock()
+	waiting := c.out != nil && c.out.n > 0
+	if c.writeErr != nil {
+		err = c.writeErr // the first to be noticed tells more
+	}
+	c.mu.Unlock()
+	if waiting && errors.Is(err, ErrPeerGone) {
 		c.eof = true
 		c.Close(err)
 		c.updateInterest()

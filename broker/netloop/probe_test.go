@@ -1,10 +1,12 @@
 package netloop
 
 import (
+	"bytes"
 	"context"
-	"fmt"
+	"encoding/binary"
 	"io"
 	"net"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -201,12 +203,35 @@ func connect(t testing.TB, cfg Config, p *probe) (*Conn, *net.TCPConn) {
 	return p.conn(), client
 }
 
+// connectUnix is connect over a Unix socket, which buffers little.
+func connectUnix(t testing.TB, cfg Config, p *probe) (*Conn, *net.UnixConn) {
+	t.Helper()
+	e := startEngine(t, cfg)
+	nl, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Listen(nl, func(*Conn) Handler { return p }, nil); err != nil {
+		t.Fatal(err)
+	}
+	nc, err := net.Dial("unix", nl.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc.SetDeadline(time.Now().Add(patience))
+	t.Cleanup(func() { nc.Close() })
+	return p.conn(), nc.(*net.UnixConn)
+}
+
 // wantBytes reads len(want) bytes from r and compares.
 func wantBytes(t testing.TB, r io.Reader, want []byte) {
 	t.Helper()
 	got := make([]byte, len(want))
 	if n, err := io.ReadFull(r, got); err != nil {
 		t.Fatalf("read %d of %d bytes: %v", n, len(want), err)
+	}
+	if bytes.Equal(got, want) {
+		return
 	}
 	for i := range want {
 		if got[i] != want[i] {
@@ -233,9 +258,9 @@ func wantClosed(t testing.TB, p *probe, want error) {
 
 // pattern returns n bytes that tell their position.
 func pattern(n int) []byte {
-	b := make([]byte, 0, n+16)
-	for len(b) < n {
-		b = fmt.Appendf(b, "%d,", len(b))
+	b := make([]byte, n)
+	for i := 0; i+4 <= n; i += 4 {
+		binary.BigEndian.PutUint32(b[i:], uint32(i))
 	}
-	return b[:n]
+	return b
 }

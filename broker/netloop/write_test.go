@@ -1,0 +1,310 @@
+package netloop
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"sync"
+	"testing"
+
+	"github.com/holdfast-mqtt/holdfast/internal/memnet"
+)
+
+// A peer that is slow gets everything in order; meanwhile Begin refuses above
+// the high water mark, and OnWritable comes at the low one.
+func TestWaterMarks(t *testing.T) {
+	eachEngine(t, func(t *testing.T, cfg Config) {
+		cfg.HighWater, cfg.LowWater = 64<<10, 16<<10
+		const total = 8 << 20
+		want := pattern(total)
+		p := newProbe(t)
+		var refused, writable, sent int
+		fill := func(c *Conn) {
+			for sent < total {
+				n := min(10_000, total-sent)
+				b, ok := c.Begin(n)
+				if !ok {
+					refused++
+					if got := c.Waiting(); got > cfg.HighWater+n {
+						t.Errorf("%d bytes wait, want at most %d", got, cfg.HighWater+n)
+					}
+					return
+				}
+				c.End(c.Loop(), append(b, want[sent:sent+n]...))
+				sent += n
+			}
+		}
+		p.onOpen = fill
+		p.onWritable = func(c *Conn) {
+			writable++
+			fill(c)
+		}
+		c, client := connect(t, cfg, p)
+		wantBytes(t, client, want)
+		onLoop(t, c, func() {
+			if refused == 0 || writable != refused {
+				t.Errorf("refused %d times, OnWritable %d times; want the same and some", refused, writable)
+			}
+			if got := c.Waiting(); got != 0 {
+				t.Errorf("%d bytes wait although all are read", got)
+			}
+		})
+	})
+}
+
+// Headers and lent payloads alternate, of all sizes.
+func TestEndRef(t *testing.T) {
+	eachEngine(t, func(t *testing.T, cfg Config) {
+		r := newSeed(t)
+		var want []byte
+		type message struct{ header, payload []byte }
+		var messages []message
+		for range 500 {
+			m := message{randomBytes(r, r.IntN(20)), randomBytes(r, r.IntN(1<<r.IntN(17)))}
+			messages = append(messages, m)
+			want = append(append(want, m.header...), m.payload...)
+		}
+		p := newProbe(t)
+		c, client := connect(t, cfg, p)
+		c.Loop().PostFunc(func() {
+			for _, m := range messages {
+				if b, ok := c.BeginControl(len(m.header)); ok {
+					c.EndRef(c.Loop(), append(b, m.header...), m.payload)
+					c.Loop().FlushUrgent()
+				}
+			}
+		})
+		wantBytes(t, client, want)
+	})
+}
+
+// What one turn puts out leaves in one write.
+func TestCoalescing(t *testing.T) {
+	e := startEngine(t, Config{Portable: true})
+	p := newProbe(t)
+	server, peer := memnet.Pipe()
+	if err := e.Adopt(server, func(*Conn) Handler { return p }); err != nil {
+		t.Fatal(err)
+	}
+	c := p.conn()
+	want := pattern(chunkSize)
+	onLoop(t, c, func() {
+		for i := range want {
+			c.Write(c.Loop(), want[i:i+1])
+		}
+	})
+	wantBytes(t, peer, want)
+	if got := server.Writes(); got != 1 {
+		t.Errorf("%d writes for %d messages of one turn, want 1", got, len(want))
+	}
+	peer.Close()
+}
+
+// numbered appends which writer wrote its how-manieth message.
+func numbered(b []byte, writer, i int) []byte {
+	b = binary.BigEndian.AppendUint32(b, uint32(writer))
+	return binary.BigEndian.AppendUint32(b, uint32(i))
+}
+
+// Many write to one connection: its own loop, another loop and goroutines on
+// no loop. Nothing is lost or torn, and the order of each is kept.
+func TestWritersFromEverywhere(t *testing.T) {
+	eachEngine(t, func(t *testing.T, cfg Config) {
+		const writers, each = 6, 5000
+		p := newProbe(t)
+		c, client := connect(t, cfg, p)
+		var wg sync.WaitGroup
+		for w := range writers {
+			var by *Loop // none
+			if w < 4 {
+				by = c.Loop().engine.Loops()[w%2]
+			}
+			wg.Go(func() {
+				for i := range each {
+					put := func() {
+						if b, ok := c.BeginControl(8); ok {
+							c.End(by, numbered(b, w, i))
+						}
+					}
+					if by == nil {
+						put()
+					} else {
+						by.PostFunc(put)
+					}
+				}
+			})
+		}
+		got := make([]byte, 8*writers*each)
+		if n, err := io.ReadFull(client, got); err != nil {
+			t.Fatalf("read %d of %d bytes: %v", n, len(got), err)
+		}
+		var next [writers]uint32
+		for ; len(got) > 0; got = got[8:] {
+			w, i := binary.BigEndian.Uint32(got), binary.BigEndian.Uint32(got[4:])
+			if int(w) >= writers || i != next[w] {
+				t.Fatalf("message %d of writer %d, want %v", i, w, next)
+			}
+			next[w]++
+		}
+		wg.Wait()
+	})
+}
+
+// One turn writes to many connections of other loops: they are handed over.
+func TestHandOver(t *testing.T) {
+	eachEngine(t, func(t *testing.T, cfg Config) {
+		cfg.Loops = 3
+		const conns = 40 * 3
+		e := startEngine(t, cfg)
+		opened := make(chan *Conn, conns)
+		addr := listen(t, e, func(*Conn) Handler {
+			p := newProbe(t)
+			p.onOpen = func(c *Conn) { opened <- c }
+			return p
+		})
+		var all []*Conn
+		clients := make(map[string]io.Reader)
+		for range conns {
+			nc := dialTCP(t, addr)
+			clients[nc.LocalAddr().String()] = nc
+			all = append(all, receive(t, opened, "OnOpen"))
+		}
+		l := e.Loops()[0]
+		const rounds = 20
+		for i := range rounds {
+			l.PostFunc(func() {
+				for _, c := range all {
+					if b, ok := c.BeginControl(8); ok {
+						c.End(l, numbered(b, 0, i))
+					}
+				}
+			})
+		}
+		var want []byte
+		for i := range rounds {
+			want = numbered(want, 0, i)
+		}
+		for _, r := range clients {
+			wantBytes(t, r, want)
+		}
+	})
+}
+
+// A peer that causes answers and reads none is not read from any more, and
+// costs no more than the bound; when it reads at last, it gets all.
+func TestPeerThatNeverReadsIsThrottled(t *testing.T) {
+	eachEngine(t, func(t *testing.T, cfg Config) {
+		cfg.HighWater, cfg.ReadBuffer = 32<<10, 16<<10
+		p := newProbe(t)
+		p.onData = echo
+		c, client := connectUnix(t, cfg, p)
+		const total = 4 << 20 // more than two socket buffers hold
+		want := pattern(total)
+		wrote := make(chan error, 1)
+		go func() { _, err := client.Write(want); wrote <- err }()
+		for throttled := false; !throttled; {
+			onLoop(t, c, func() { throttled = c.throttle })
+			if len(wrote) > 0 {
+				t.Fatal("the peer could write all without reading")
+			}
+		}
+		if got, limit := c.Waiting(), 2*cfg.HighWater+cfg.ReadBuffer; got > limit {
+			t.Errorf("%d bytes wait, want at most %d", got, limit)
+		}
+		wantBytes(t, client, want)
+		if err := <-wrote; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// One peer that does not read must not hold up its neighbour on the loop.
+func TestSendFreeze(t *testing.T) {
+	eachEngine(t, func(t *testing.T, cfg Config) {
+		cfg.Loops = 1
+		frozen := newProbe(t)
+		c, client := connectUnix(t, cfg, frozen)
+		onLoop(t, c, func() { c.Write(c.Loop(), make([]byte, 4<<20)) })
+		p := newProbe(t)
+		p.onData = echo
+		neighbour := dialTCP(t, listen(t, c.Loop().engine, func(*Conn) Handler { return p }))
+		for range 100 {
+			neighbour.Write([]byte("ping"))
+			wantBytes(t, neighbour, []byte("ping"))
+		}
+		if c.Waiting() == 0 {
+			t.Error("nothing waits for the frozen peer")
+		}
+		wantBytes(t, client, make([]byte, 4<<20))
+	})
+}
+
+// Close lets the peer have every byte, then the end, also when the peer has
+// ended its own side before.
+func TestCloseWithGrace(t *testing.T) {
+	for _, halfClosed := range []bool{false, true} {
+		name := map[bool]string{false: "open", true: "half-closed"}[halfClosed]
+		t.Run(name, func(t *testing.T) {
+			eachEngine(t, func(t *testing.T, cfg Config) {
+				want := pattern(6 << 20)
+				p := newProbe(t)
+				p.onData = func(c *Conn, data []byte) int {
+					c.Write(c.Loop(), want)
+					if !halfClosed {
+						c.Close(io.ErrShortWrite)
+						if _, ok := c.BeginControl(1); ok {
+							t.Error("BeginControl after Close")
+						}
+						c.Close(io.ErrNoProgress) // changes nothing
+					}
+					return len(data)
+				}
+				_, client := connect(t, cfg, p)
+				client.Write([]byte("x"))
+				err := io.ErrShortWrite
+				if halfClosed {
+					client.CloseWrite()
+					err = ErrPeerGone
+				}
+				wantClosed(t, p, err)
+				wantBytes(t, client, want)
+				wantEOF(t, client)
+			})
+		})
+	}
+}
+
+// OnClose may still put out a last packet.
+func TestLastWordsInOnClose(t *testing.T) {
+	eachEngine(t, func(t *testing.T, cfg Config) {
+		h := &lastWords{probe: newProbe(t)}
+		e := startEngine(t, cfg)
+		client := dialTCP(t, listen(t, e, func(*Conn) Handler { return h }))
+		h.conn().CloseFrom(io.ErrUnexpectedEOF)
+		wantBytes(t, client, []byte("bye"))
+		wantEOF(t, client)
+		wantClosed(t, h.probe, io.ErrUnexpectedEOF)
+	})
+}
+
+type lastWords struct{ *probe }
+
+func (h *lastWords) OnClose(c *Conn, err error) {
+	c.Write(c.Loop(), []byte("bye"))
+	h.probe.OnClose(c, err)
+}
+
+// A failing write closes the connection with its error.
+func TestWriteError(t *testing.T) {
+	e := startEngine(t, Config{Portable: true})
+	p := newProbe(t)
+	server, peer := memnet.Pipe()
+	defer peer.Close()
+	if err := e.Adopt(server, func(*Conn) Handler { return p }); err != nil {
+		t.Fatal(err)
+	}
+	server.FailWrites(io.ErrShortBuffer)
+	c := p.conn()
+	c.Write(nil, bytes.Repeat([]byte("x"), 100))
+	wantClosed(t, p, io.ErrShortBuffer)
+}
