@@ -13,7 +13,8 @@ import (
 // How the heap is kept near what is in use. A broker's live heap is its idle connections; what it
 // allocates beyond that comes in bursts, such as ten thousand clients connecting at once.
 const (
-	gcPercent    = 50               // growth before a collection, in percent of the live heap
+	gcPercent    = 50               // growth before a collection, in percent of a large live heap
+	gcHeadroom   = 32 << 20         // growth before a collection, in bytes, for a small one
 	trimInterval = time.Second      // between two looks
 	trimAgain    = 30 * time.Second // at least between two trims
 	trimSlack    = 8                // worth it when an eighth of the memory is slack
@@ -23,9 +24,14 @@ const (
 // keepHeapLean sets how eagerly the heap is collected, unless the operator has (GOGC), and gives memory
 // back to the system when the node is quiet after a burst. It returns when ctx ends.
 func keepHeapLean(ctx context.Context, engine *netloop.Engine) {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+	percent := 0
+	tune := func(live uint64) {
+		if p := percentFor(live); p != percent && os.Getenv("GOGC") == "" {
+			percent = p
+			debug.SetGCPercent(p)
+		}
 	}
+	tune(readHeap().live)
 	tick := time.NewTicker(trimInterval)
 	defer tick.Stop()
 	var t trimmer
@@ -34,7 +40,9 @@ func keepHeapLean(ctx context.Context, engine *netloop.Engine) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			if t.due(now, engine.Stats().TurnTime, readHeap()) {
+			h := readHeap()
+			tune(h.live)
+			if t.due(now, engine.Stats().TurnTime, h) {
 				debug.FreeOSMemory()
 				t.trimmed(now, readHeap())
 			}
@@ -42,8 +50,15 @@ func keepHeapLean(ctx context.Context, engine *netloop.Engine) {
 	}
 }
 
+// percentFor is the growth to allow, in percent of the live heap, in steps of 10: setting it stops the
+// world for a moment and should be rare.
+func percentFor(live uint64) int {
+	p := gcHeadroom * 100 / max(live, 4<<20)
+	return max(int(p/10*10), gcPercent)
+}
+
 // heap is what the process has of the system's memory for its heap, in bytes.
-type heap struct{ inUse, slack uint64 }
+type heap struct{ live, inUse, slack uint64 }
 
 func readHeap() heap {
 	s := []metrics.Sample{
@@ -55,7 +70,7 @@ func readHeap() heap {
 	metrics.Read(s)
 	objects, unused, free := s[1].Value.Uint64(), s[2].Value.Uint64(), s[3].Value.Uint64()
 	live := min(s[0].Value.Uint64(), objects)
-	return heap{inUse: objects + unused + free, slack: objects + unused + free - live}
+	return heap{live: live, inUse: objects + unused + free, slack: objects + unused + free - live}
 }
 
 // trimmer decides when memory should be given back.
