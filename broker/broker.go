@@ -25,11 +25,7 @@ type Broker struct {
 	mu        sync.Mutex // guards the rest
 	apps      map[string]*App
 	scratches []*Scratch
-
-	background struct {
-		mu sync.Mutex // outermost of all
-		sc *Scratch
-	}
+	idle      []*Scratch // lent by withScratch
 	takeovers atomic.Uint64
 	slowEnded atomic.Uint64
 }
@@ -38,7 +34,6 @@ type Broker struct {
 func New(cfg Config) *Broker {
 	b := &Broker{cfg: cfg.withDefaults(), store: cfg.Store, apps: make(map[string]*App)}
 	b.deadlines = newDeadlines(b.onDeadline)
-	b.background.sc = b.NewScratch(nil)
 	return b
 }
 
@@ -77,12 +72,27 @@ func (b *Broker) NewScratch(via any) *Scratch {
 	return sc
 }
 
-// withScratch calls f with working memory for callers that have none. No
-// Session's lock may be held.
+// withScratch calls f with working memory for callers that have none: the
+// Store, timers. There are as many as have ever been in use at once, because
+// a Store that answers at once has calls nested in calls.
 func (b *Broker) withScratch(f func(*Scratch)) {
-	b.background.mu.Lock()
-	defer b.background.mu.Unlock()
-	f(b.background.sc)
+	sc := b.borrow()
+	f(sc)
+	b.mu.Lock()
+	b.idle = append(b.idle, sc)
+	b.mu.Unlock()
+}
+
+func (b *Broker) borrow() *Scratch {
+	b.mu.Lock()
+	if n := len(b.idle); n > 0 {
+		sc := b.idle[n-1]
+		b.idle = b.idle[:n-1]
+		b.mu.Unlock()
+		return sc
+	}
+	b.mu.Unlock()
+	return b.NewScratch(nil)
 }
 
 // App is a product, a world of its own: Client Identifiers, topics and retained messages of one

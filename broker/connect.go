@@ -150,7 +150,7 @@ func (s *Session) restore(r *SessionRecord) {
 	x := s.more()
 	x.mailbox = mailbox{next: max(r.NextSeq, 1), count: r.Count, bytes: r.Bytes, behind: r.Count > 0}
 	for _, id := range r.Received {
-		s.receive(id)
+		s.setReceipt(id, receipt{})
 	}
 	for _, sub := range r.Subscriptions {
 		s.subs = append(s.subs, sub)

@@ -30,7 +30,7 @@
 //
 // # Locks, outermost first
 //
-//	background scratch → registry shard → Session.mu → topic index, Link output, deadlines, Store hand-over
+//	registry shard → Session.mu → topic index, Link output, deadlines, Store hand-over
 //	no two Sessions are locked at once
 //	no lock is held over a system call
 package broker

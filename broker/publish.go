@@ -21,6 +21,9 @@ const (
 	// Stale means that the publishing connection has been taken over. Nothing
 	// has been published.
 	Stale
+	// Repeated means that a QoS 2 publish was accepted before, under the same
+	// Packet Identifier. Nothing has been published; it may be acknowledged again.
+	Repeated
 	// Pending means that the result comes later, through the Completion.
 	Pending
 )
@@ -49,6 +52,10 @@ type Publish struct {
 	// Session and Epoch are the publisher's; nil for the server itself.
 	Session *Session
 	Epoch   uint64
+	// PacketID is that of a QoS 2 publish, which is published once however often
+	// the client repeats it, until Session.Release; 0 is for all others. The one
+	// who makes the Completion calls Session.Conclude with the result.
+	PacketID PacketID
 	// Deferrer makes the Completion; nil if nobody waits for the result.
 	Deferrer Deferrer
 }
@@ -101,6 +108,11 @@ func (b *Broker) Publish(sc *Scratch, p *Publish) Result {
 		if p.Session.epoch.Load() != p.Epoch {
 			return Stale
 		}
+		if p.PacketID != 0 {
+			if r := p.Session.receive(p.Epoch, p.PacketID, p.Deferrer); r != Accepted {
+				return r
+			}
+		}
 		sc.Counters.Received[m.QoS].add(1)
 		sc.Counters.BytesIn.add(uint64(len(m.Payload)))
 	}
@@ -140,6 +152,9 @@ func (sc *Scratch) conclude(p *Publish, result Result) Result {
 	}
 	if !result.OK() {
 		sc.Counters.Refused.add(1)
+	}
+	if p.PacketID != 0 {
+		p.Session.Conclude(p.PacketID, result)
 	}
 	return result
 }

@@ -84,7 +84,7 @@ type extra struct {
 	expireAt   time.Duration // when an off-line Session ends; 0 for no such time
 	slowAt     time.Duration // when a slow consumer is ended; 0 for no such time
 	progressed bool          // the client has taken something since slowAt was set
-	received   map[PacketID]struct{}
+	received   map[PacketID]receipt
 	mailbox    mailbox
 	connect    *pendingConnect // while the record is being fetched
 	resend     PacketID        // delivery from which repetition goes on; 0 if it is complete
@@ -177,8 +177,10 @@ func (s *Session) save() {
 	}
 	r := &SessionRecord{Expiry: s.expiry, Subscriptions: append([]Subscribe(nil), s.subs...)}
 	if x := s.extra; x != nil {
-		for id := range x.received {
-			r.Received = append(r.Received, id)
+		for id, rc := range x.received {
+			if !rc.pending {
+				r.Received = append(r.Received, id)
+			}
 		}
 		r.NextSeq, r.Count, r.Bytes = x.mailbox.next, x.mailbox.count, x.mailbox.bytes
 	}

@@ -47,7 +47,9 @@ func (c *conn) onPubRel(f packet.Frame) error {
 		return err
 	}
 	code := packet.Success
-	if !c.forget(a.PacketID) {
+	if c.session.Release(c.epoch, broker.PacketID(a.PacketID)) {
+		c.endQoS2()
+	} else {
 		code = packet.PacketIdentifierNotFound
 	}
 	c.putAck(packet.TypePubComp, a.PacketID, code)

@@ -21,12 +21,29 @@ type ackQueue struct {
 	head    int
 	base    uint64 // number of acks[head], counted from the queue's beginning
 	unready int
+	pubAcks int // answers to QoS 1
 	bytes   int // of the messages that wait
 }
 
+func (q *ackQueue) len() int { return len(q.acks) - q.head }
+
 func (q *ackQueue) push(a ack) uint64 {
 	q.acks = append(q.acks, a)
-	return q.base + uint64(len(q.acks)-q.head) - 1
+	if a.typ == packet.TypePubAck {
+		q.pubAcks++
+	}
+	return q.base + uint64(q.len()) - 1
+}
+
+// pop takes the first answer out.
+func (q *ackQueue) pop() ack {
+	a := q.acks[q.head]
+	q.head++
+	q.base++
+	if a.typ == packet.TypePubAck {
+		q.pubAcks--
+	}
+	return a
 }
 
 // holds tells whether an answer for id waits.
@@ -51,6 +68,7 @@ type deferred struct {
 	c      *conn
 	number uint64 // in the ackQueue
 	size   int
+	qos2   packet.PacketID // of a QoS 2 publish; 0 at QoS 1
 	result broker.Result
 }
 
@@ -64,13 +82,32 @@ func (c *conn) Defer() broker.Completion {
 	if p.QoS == packet.ExactlyOnce {
 		a.typ = packet.TypePubRec
 	}
-	d := &deferred{c: c, number: c.acks.push(a), size: len(p.Payload) + len(p.Topic)}
+	d := &deferred{c: c, number: c.acks.push(a), size: len(p.Payload) + len(p.Topic) + len(p.Properties.Forward)}
+	if p.QoS == packet.ExactlyOnce {
+		d.qos2 = p.PacketID
+	}
 	c.acks.unready++
 	c.acks.bytes += d.size
-	if c.acks.unready >= maxDeferred || c.acks.bytes > c.ls.srv.cfg.MaxDeferredBytes {
+	if c.tooMuchWaits() {
 		c.nc.PauseRead()
 	}
 	return d
+}
+
+// tooMuchWaits tells whether the client must not be read from: for the
+// publishes that wait, or for the answers behind them. MQTT 5 clients are held
+// to their Receive Maximum, MQTT 3 clients know none.
+func (c *conn) tooMuchWaits() bool {
+	q, cfg := c.acks, &c.ls.srv.cfg
+	return q.unready >= maxDeferred || q.bytes > cfg.MaxDeferredBytes ||
+		c.version != packet.V5 && q.len() >= cfg.ReceiveMaximum
+}
+
+// littleWaits tells whether it may be read from again.
+func (c *conn) littleWaits() bool {
+	q, cfg := c.acks, &c.ls.srv.cfg
+	return q == nil || q.unready <= maxDeferred/2 && q.bytes <= cfg.MaxDeferredBytes/2 &&
+		(c.version == packet.V5 || q.len() <= cfg.ReceiveMaximum/2)
 }
 
 // Published implements broker.Completion.
@@ -83,27 +120,27 @@ func (d *deferred) Published(r broker.Result) {
 // were waiting for it.
 func (d *deferred) Run(*netloop.Loop) {
 	c, q := d.c, d.c.acks
+	if d.qos2 != 0 {
+		if other := c.session.Conclude(broker.PacketID(d.qos2), d.result); other != nil {
+			other.Published(d.result)
+		}
+	}
 	if q == nil || c.state == closed {
 		return
 	}
 	q.unready--
 	q.bytes -= d.size
-	a := &q.acks[q.head+int(d.number-q.base)]
 	if !d.result.OK() && c.version != packet.V5 {
-		qos := packet.AtLeastOnce
-		if a.typ == packet.TypePubRec {
-			qos = packet.ExactlyOnce
-		}
-		c.refusePublish(a.id, qos)
+		c.refusePublish()
 		return // and so nothing behind it is answered
 	}
+	a := &q.acks[q.head+int(d.number-q.base)]
 	a.ready, a.code = true, reasonOf(d.result)
-	if a.typ == packet.TypePubRec && a.code.Failed() {
-		c.forget(a.id)
+	if d.qos2 != 0 && a.code.Failed() {
+		c.endQoS2()
 	}
 	c.putReady()
-	if c.nc.Paused() && (c.acks == nil || c.acks.unready <= maxDeferred/2 &&
-		c.acks.bytes <= c.ls.srv.cfg.MaxDeferredBytes/2) {
+	if c.nc.Paused() && c.littleWaits() {
 		c.heard = c.nc.Now()
 		c.nc.ResumeRead()
 	}
@@ -113,9 +150,7 @@ func (d *deferred) Run(*netloop.Loop) {
 func (c *conn) putReady() {
 	q := c.acks
 	for q.head < len(q.acks) && q.acks[q.head].ready {
-		a := q.acks[q.head]
-		q.head++
-		q.base++
+		a := q.pop()
 		c.putAck(a.typ, a.id, a.code)
 	}
 	switch {

@@ -23,16 +23,8 @@ func (c *conn) onPublish(f packet.Frame) error {
 	if p.QoS > 0 && c.unanswered() >= c.ls.srv.cfg.ReceiveMaximum && c.version == packet.V5 {
 		return refusal(packet.ReceiveMaximumExceeded, "read PUBLISH", errReceiveMaximum) // v5 [MQTT-3.3.4-9]
 	}
-	if p.QoS == packet.ExactlyOnce {
-		isNew, err := c.session.Receive(c.epoch, broker.PacketID(p.PacketID))
-		if err != nil {
-			return nil // taken over; the end is on its way
-		}
-		if !isNew { // v5 [MQTT-4.3.3-10], v3.1.1 [MQTT-4.3.3-2]: not published again
-			c.answerAgain(p.PacketID)
-			return nil
-		}
-		c.qos2++
+	if p.QoS == packet.ExactlyOnce && c.acks != nil && c.acks.holds(p.PacketID) {
+		return nil // repeated before its answer was due
 	}
 	m := c.message(p, name)
 	ls := c.ls
@@ -40,10 +32,19 @@ func (c *conn) onPublish(f packet.Frame) error {
 	if p.QoS > 0 {
 		ls.pub.Deferrer = c
 	}
+	if p.QoS == packet.ExactlyOnce {
+		ls.pub.PacketID = broker.PacketID(p.PacketID)
+	}
 	r := ls.srv.broker.Publish(ls.scratch, &ls.pub)
+	if p.QoS == packet.ExactlyOnce && r != broker.Stale && r != broker.Repeated {
+		c.qos2++
+	}
 	switch {
-	case r == broker.Pending || r == broker.Stale:
-	case p.QoS > 0:
+	case p.QoS == packet.AtMostOnce, r == broker.Pending:
+	case r == broker.Stale: // taken over; the end is on its way
+	case r == broker.Repeated: // v5 [MQTT-4.3.3-10], v3.1.1 [MQTT-4.3.3-2]: not published again
+		c.putAck(packet.TypePubRec, p.PacketID, packet.Success)
+	default:
 		c.answer(p.PacketID, p.QoS, r)
 	}
 	return nil
@@ -68,7 +69,7 @@ func (c *conn) topicName(p *packet.Publish) (string, error) {
 		}
 		c.aliasesIn[alias] = strings.Clone(name)
 	}
-	if name[0] == '$' && strings.HasPrefix(name, "$SYS/") {
+	if isSystemTopic(name) {
 		return "", refusal(packet.NotAuthorized, "read PUBLISH", errSystemTopic)
 	}
 	if len(name) > c.ls.srv.cfg.MaxTopicLevels && topic.Levels(name) > c.ls.srv.cfg.MaxTopicLevels {
@@ -76,6 +77,9 @@ func (c *conn) topicName(p *packet.Publish) (string, error) {
 	}
 	return name, nil
 }
+
+// isSystemTopic tells whether only the server publishes to name.
+func isSystemTopic(name string) bool { return name[0] == '$' && strings.HasPrefix(name, "$SYS/") }
 
 // message makes the loop's one message of p. It is borrowed: its bytes are in
 // the read buffer.
@@ -95,11 +99,12 @@ func (c *conn) message(p *packet.Publish, name string) *broker.Message {
 	return m
 }
 
-// unanswered is how many QoS 1 and 2 publishes of the client are not finished.
+// unanswered is how many QoS 1 and 2 publishes of the client are not finished:
+// those of QoS 2 until PUBREL, whether or not PUBREC is still to come.
 func (c *conn) unanswered() int {
 	n := int(c.qos2)
 	if c.acks != nil {
-		n += c.acks.unready
+		n += c.acks.pubAcks
 	}
 	return n
 }
@@ -107,30 +112,31 @@ func (c *conn) unanswered() int {
 // answer acknowledges a publish, after those before it, or refuses it.
 func (c *conn) answer(id packet.PacketID, qos packet.QoS, r broker.Result) {
 	if !r.OK() && c.version != packet.V5 {
-		c.refusePublish(id, qos)
+		c.refusePublish()
 		return
 	}
 	a := ack{id: id, typ: packet.TypePubAck, ready: true, code: reasonOf(r)}
 	if qos == packet.ExactlyOnce {
 		a.typ = packet.TypePubRec
 		if a.code.Failed() { // v5 4.3.3: the exchange ends here
-			c.forget(id)
+			c.endQoS2()
 		}
 	}
 	if c.acks != nil {
 		c.acks.push(a)
+		if c.tooMuchWaits() {
+			c.nc.PauseRead()
+		}
 		return
 	}
 	c.putAck(a.typ, a.id, a.code)
 }
 
-// forget ends a QoS 2 publish of the client.
-func (c *conn) forget(id packet.PacketID) bool {
-	known := c.session.Forget(c.epoch, broker.PacketID(id))
-	if known && c.qos2 > 0 {
+// endQoS2 notes that one QoS 2 publish of the client is finished.
+func (c *conn) endQoS2() {
+	if c.qos2 > 0 {
 		c.qos2--
 	}
-	return known
 }
 
 // reasonOf is the Reason Code for a publish's result.
@@ -155,20 +161,9 @@ func (c *conn) putAck(t packet.Type, id packet.PacketID, code packet.ReasonCode)
 // refusePublish deals with a message of an MQTT 3 client that cannot be taken.
 // There is no answer to say so: nothing is acknowledged, the connection rests
 // for a while and is then closed, and the client will send it again.
-func (c *conn) refusePublish(id packet.PacketID, qos packet.QoS) {
-	if qos == packet.ExactlyOnce {
-		c.forget(id)
-	}
+func (c *conn) refusePublish() {
 	if c.state == connected {
 		c.state = refused
 		c.nc.SetTimer(c.ls.srv.cfg.RefusePause)
 	}
-}
-
-// answerAgain repeats PUBREC, unless the first one is not out yet.
-func (c *conn) answerAgain(id packet.PacketID) {
-	if c.acks != nil && c.acks.holds(id) {
-		return
-	}
-	c.putAck(packet.TypePubRec, id, packet.Success)
 }
