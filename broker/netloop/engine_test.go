@@ -121,6 +121,7 @@ func TestAdopt(t *testing.T) {
 		}
 		client.Write([]byte("hello"))
 		wantBytes(t, client, []byte("hello"))
+		client.Close()
 
 		mine, peer := memnet.Pipe()
 		defer peer.Close()
