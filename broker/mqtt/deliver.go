@@ -35,6 +35,10 @@ func (c *conn) Deliver(d *broker.Delivery) broker.Verdict {
 		alias = c.aliasesOut.use(&out)
 	}
 	size := packet.PublishSize(c.version, &out)
+	if c.maxPacket != 0 && size > int(c.maxPacket) && alias.alias != 0 {
+		out.TopicAlias, alias = 0, aliasUse{} // without setting an alias it may fit
+		size = packet.PublishSize(c.version, &out)
+	}
 	if size == 0 || c.maxPacket != 0 && size > int(c.maxPacket) {
 		return broker.Oversized // v5 [MQTT-3.1.2-24]
 	}

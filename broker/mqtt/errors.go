@@ -15,6 +15,7 @@ var (
 	errTopicAlias       = errors.New("topic alias is not known or above the maximum")
 	errTooManyLevels    = errors.New("topic has too many levels")
 	errSystemTopic      = errors.New("topic belongs to the server")
+	errConnAckTooLarge  = errors.New("CONNACK is larger than the client's maximum packet size")
 	errSessionExpiry    = errors.New("session expiry interval was 0 and cannot be changed")
 	errAckOutOfStep     = errors.New("acknowledgement does not fit the delivery's QoS")
 	errNoAuthentication = errors.New("authentication method is not supported")

@@ -24,8 +24,17 @@ func (c *conn) onConnect(f packet.Frame) error {
 		// No method is configured: v5 [MQTT-4.12.0-1].
 		return &packet.Error{Code: packet.BadAuthenticationMethod, Version: packet.V5, Op: "read CONNECT", Err: errNoAuthentication}
 	}
-	if p.Will != nil && topic.Levels(p.Will.Topic) > cfg.MaxTopicLevels {
-		return &packet.Error{Code: packet.TopicNameInvalid, Version: p.Version, Op: "read CONNECT", Err: errTooManyLevels}
+	if w := p.Will; w != nil {
+		code, err := packet.Success, error(nil)
+		switch {
+		case topic.Levels(w.Topic) > cfg.MaxTopicLevels:
+			code, err = packet.TopicNameInvalid, errTooManyLevels
+		case isSystemTopic(w.Topic):
+			code, err = packet.NotAuthorized, errSystemTopic
+		}
+		if err != nil {
+			return &packet.Error{Code: code, Version: p.Version, Op: "read CONNECT", Err: err}
+		}
 	}
 	answer := &packet.ConnAck{ReceiveMaximum: uint16(cfg.ReceiveMaximum)}
 	id := p.ClientID
@@ -76,7 +85,12 @@ func (c *conn) onConnected(r broker.Connected, answer *packet.ConnAck) {
 	c.session, c.epoch, c.expiry = r.Session, r.Epoch, r.Expiry
 	c.hadExpiry = r.Expiry > 0
 	answer.SessionPresent = r.Present
-	c.put(packet.AppendConnAck(c.controlBuf(), c.version, answer, c.maxPacket))
+	connAck := packet.AppendConnAck(c.controlBuf(), c.version, answer, c.maxPacket)
+	if len(connAck) == 0 { // v5 [MQTT-3.1.2-24]: it must not be sent, and nothing can be without it
+		c.close(errConnAckTooLarge, 0)
+		return
+	}
+	c.put(connAck)
 	count(&c.ls.srv.stats.connects)
 	c.state = connected
 	c.heard = c.nc.Now()
