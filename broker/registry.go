@@ -19,14 +19,6 @@ func (a *App) shard(clientID string) *sessionShard {
 	return &a.shards[maphash.String(shardSeed, clientID)%sessionShards]
 }
 
-// lookup returns the Session of a Client Identifier, or nil.
-func (a *App) lookup(clientID string) *Session {
-	sh := a.shard(clientID)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	return sh.m[clientID]
-}
-
 // obtain returns the Session of a Client Identifier, which is made with
 // makeNew if there is none.
 func (a *App) obtain(clientID string, makeNew func() *Session) (s *Session, isNew bool) {

@@ -84,7 +84,7 @@ func (p *epoll) wake(l *Loop) {
 	p.wakers.Add(1)
 	if l.sleeping.CompareAndSwap(true, false) {
 		one := [8]byte{1}
-		unix.Write(p.waker, one[:]) // fails only when the counter is full: then it is awake
+		_, _ = unix.Write(p.waker, one[:]) // fails only when the counter is full: then it is awake
 	}
 	p.wakers.Add(-1)
 }
@@ -172,7 +172,7 @@ func (p *epoll) wait(d time.Duration) int {
 func (l *Loop) handle(ev *unix.EpollEvent) {
 	if ev.Fd == int32(l.poller.waker) {
 		var b [8]byte
-		unix.Read(l.poller.waker, b[:])
+		_, _ = unix.Read(l.poller.waker, b[:]) // the wake-up is all there is to it
 		return
 	}
 	c := l.poller.lookup(ev.Fd, ev.Pad)
