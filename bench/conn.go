@@ -49,7 +49,9 @@ func (f *fleet) runConn(r *Result) error {
 	return fmt.Errorf("%d of %d %w; the first: %s", c.Failed, c.Attempted, ErrConnections, c.First)
 }
 
-// settle watches the broker's memory while the connections are idle.
+// settle watches the broker's memory while the connections are idle. What
+// counts is the median of the last third of the time, when the broker has given
+// back what it took for the handshakes.
 func (f *fleet) settle(r *Result, cpu float64) error {
 	var samples []int64
 	sample := func() error {
@@ -66,10 +68,11 @@ func (f *fleet) settle(r *Result, cpu float64) error {
 	if err := sample(); err != nil {
 		return err
 	}
-	slices.Sort(samples)
 	b := r.Broker
 	b.CPUSeconds = cpu
-	b.RSSAfter = samples[len(samples)/2]
+	late := samples[len(samples)*2/3:]
+	slices.Sort(late)
+	b.RSSAfter = late[len(late)/2]
 	if n := int64(r.Connections.Attempted) - f.failures.Load(); n > 0 {
 		b.RSSPerConnection = (b.RSSAfter - b.RSSBefore) / n
 	}

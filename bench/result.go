@@ -90,7 +90,8 @@ type Broker struct {
 	CPUSeconds    float64 `json:"cpu_seconds"`
 	CPUPerMessage float64 `json:"cpu_us_per_delivery,omitempty"`
 	// RSSBefore is resident memory in bytes before the first connection, RSSAfter
-	// the median while connections were idle (conn) or at the end of the measured time.
+	// the median of the last third of the settle time (conn) or that at the end of
+	// the measured time.
 	RSSBefore        int64 `json:"rss_before_bytes"`
 	RSSAfter         int64 `json:"rss_after_bytes"`
 	RSSPerConnection int64 `json:"rss_bytes_per_connection,omitempty"` // conn only; without the kernel's memory

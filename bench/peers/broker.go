@@ -41,11 +41,17 @@ func holdfast(binary string, extra []string) broker {
 }
 
 // mosquitto runs with the configuration that the package comment explains.
-func mosquitto(binary string) broker {
+func mosquitto(binary string, extra []string) broker {
 	return broker{"mosquitto", func(port int, dir string, s *scenario) ([]string, error) {
-		conf := fmt.Sprintf("listener %d 127.0.0.1\nallow_anonymous true\npersistence false\nlog_type none\nset_tcp_nodelay true\n", port)
+		conf := fmt.Sprintf("listener %d 127.0.0.1\nallow_anonymous true\npersistence false\nlog_type none\n", port)
+		if s.noDelay {
+			conf += "set_tcp_nodelay true\n"
+		}
 		if s.longQueue {
 			conf += "max_queued_messages 1000000\n"
+		}
+		for _, line := range extra {
+			conf += line + "\n"
 		}
 		path := filepath.Join(dir, "mosquitto.conf")
 		if err := os.WriteFile(path, []byte(conf), 0o644); err != nil {

@@ -18,6 +18,8 @@ type Options struct {
 	Holdfast, Mosquitto string
 	// HoldfastArgs are further arguments of `holdfast serve`.
 	HoldfastArgs []string
+	// MosquittoLines are further lines of its configuration.
+	MosquittoLines []string
 	// Only names scenarios, in full or by their first part such as "p2p"; all if
 	// it is empty.
 	Only []string
@@ -72,7 +74,7 @@ func Run(ctx context.Context, o Options, progress func(Progress)) (*Report, erro
 	if err := bench.RaiseFileLimit(o.Clients + 200); err != nil {
 		return nil, err
 	}
-	c := &comparison{opts: &o, progress: progress, brokers: []broker{holdfast(h, o.HoldfastArgs), mosquitto(m)}}
+	c := &comparison{opts: &o, progress: progress, brokers: []broker{holdfast(h, o.HoldfastArgs), mosquitto(m, o.MosquittoLines)}}
 	r := newReport(ctx, &o, m)
 	for i := range chosen {
 		s := &chosen[i]

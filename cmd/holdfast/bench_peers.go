@@ -36,6 +36,7 @@ func runBenchPeers(ctx context.Context, args []string, stdio Stdio) int {
 	fs.StringVar(&o.Holdfast, "holdfast", "", "the `program` to measure (default this one)")
 	fs.StringArrayVar(&o.HoldfastArgs, "holdfast-arg", nil, "further `argument` of its serve command (repeatable)")
 	fs.StringVar(&o.Mosquitto, "mosquitto", o.Mosquitto, "mosquitto's `program`")
+	fs.StringArrayVar(&o.MosquittoLines, "mosquitto-line", nil, "further `line` of its configuration (repeatable)")
 	check := fs.Bool("check", false, "exit with 1 unless all that must be reached is")
 	format := fs.String("format", "text", "text, json or markdown")
 	if code, done := parse(fs, stdio, args); done {
