@@ -22,12 +22,13 @@ type Broker struct {
 	store     Store
 	deadlines *deadlines
 
+	takeovers atomic.Uint64
+	slowEnded atomic.Uint64
+
 	mu        sync.Mutex // guards the rest
 	apps      map[string]*App
 	scratches []*Scratch
 	idle      []*Scratch // lent by withScratch
-	takeovers atomic.Uint64
-	slowEnded atomic.Uint64
 }
 
 // New returns a broker without Sessions. Close ends it.

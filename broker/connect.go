@@ -59,7 +59,7 @@ func (b *Broker) Connect(sc *Scratch, c *Connect, done func(Connected)) {
 			continue
 		case s.has(flagLoading):
 			s.awaitRecord(isNew, &pendingConnect{c, done})
-		case !s.persistent():
+		case !s.lasting():
 			// It ends with the connection that is being taken over:
 			// v5 3.1.2.11.2, v3.1.1 [MQTT-3.1.2-6].
 			s.mu.Unlock()
@@ -136,8 +136,12 @@ func (s *Session) recordLoaded(r *SessionRecord, err error) {
 			left.settle(sc)
 			p.done(Connected{Err: err})
 		default:
+			if r != nil && r.Expiry == 0 { // it was to end with its connection, as the node did
+				s.app.broker.store.DeleteSession(s.key())
+				r = nil
+			}
 			if r != nil {
-				s.restore(r)
+				s.restore(sc, r)
 			}
 			p.done(s.attach(sc, p.c, r != nil))
 		}
@@ -145,8 +149,11 @@ func (s *Session) recordLoaded(r *SessionRecord, err error) {
 }
 
 // restore fills a new Session from its record.
-func (s *Session) restore(r *SessionRecord) {
+func (s *Session) restore(sc *Scratch, r *SessionRecord) {
 	s.expiry = r.Expiry
+	s.flags |= flagStored
+	sc.gauges.queued.add(r.Count)
+	sc.gauges.queuedBytes.add(r.Bytes)
 	x := s.more()
 	x.mailbox = mailbox{next: max(r.NextSeq, 1), count: r.Count, bytes: r.Bytes, behind: r.Count > 0}
 	for _, id := range r.Received {
@@ -166,7 +173,9 @@ func (s *Session) attach(sc *Scratch, c *Connect, present bool) Connected {
 	s.link = c.Link
 	epoch := s.epoch.Add(1)
 	s.flags &^= flagReady | flagFull
-	s.expiry = c.Expiry
+	if s.expiry = c.Expiry; s.lasting() {
+		s.flags |= flagStored
+	}
 	s.limit = uint16(b.cfg.MaxInflight)
 	if c.ReceiveMaximum > 0 {
 		s.limit = min(s.limit, c.ReceiveMaximum)

@@ -24,13 +24,13 @@ func (s *Session) Detach(sc *Scratch, epoch uint64, how Leave) {
 	s.link = nil
 	s.flags &^= flagReady | flagFull
 	sc.gauges.connected.add(-1)
-	if how.Expiry != nil {
+	if how.Expiry != nil && s.persistent() { // v5 3.14.2.2.2: what was to end ends
 		s.expiry = s.app.broker.clampExpiry(*how.Expiry)
 	}
 	if x := s.extra; x != nil && (how.Graceful || how.Silent) {
 		x.will = nil // v5 [MQTT-3.14.4-3], v3.1.1 [MQTT-3.1.2-10]
 	}
-	if !s.persistent() {
+	if !s.lasting() {
 		s.finish(sc)
 		return
 	}
@@ -118,7 +118,7 @@ func (b *Broker) onDeadline(s *Session) {
 
 // finish ends the Session for good. It is called with mu held and unlocks.
 func (s *Session) finish(sc *Scratch) {
-	stored := s.extra != nil && s.extra.mailbox.next > 1 || s.persistent()
+	stored := s.persistent()
 	left := s.retire(sc, ErrTakenOver)
 	s.mu.Unlock()
 	s.app.forget(s, stored)

@@ -155,6 +155,7 @@ type pageRequest struct {
 // loaded is called by the Store, from any goroutine.
 func (p pageRequest) loaded(es []Entry, more bool, err error) {
 	s := p.session
+	fetch := false
 	s.app.broker.withScratch(func(sc *Scratch) {
 		s.mu.Lock()
 		s.flags &^= flagPaging
@@ -166,11 +167,15 @@ func (p pageRequest) loaded(es []Entry, more bool, err error) {
 		default:
 			if s.extra.mailbox.loaded == p.after {
 				s.addPage(p, es, more)
+				s.recount(sc)
 			} // else the client has gone and come back meanwhile: fetch again
 			s.pump(sc)
 		}
-		s.unlock(sc)
+		fetch = s.release()
 	})
+	if fetch { // with the working memory given back: a Store may answer at once, and so on
+		s.fetchPage()
+	}
 }
 
 func (s *Session) addPage(p pageRequest, es []Entry, more bool) {
@@ -185,4 +190,26 @@ func (s *Session) addPage(p pageRequest, es []Entry, more bool) {
 		mb.loaded = p.next - 1 // what is missing up to here has never been stored
 	}
 	mb.behind = mb.loaded+1 < mb.next
+}
+
+// recount corrects what is counted of the mailbox once all of it is in RAM:
+// the Store may have failed to keep what it was given, or the record may be
+// older than the mailbox.
+func (s *Session) recount(sc *Scratch) {
+	mb := &s.extra.mailbox
+	if mb.behind {
+		return
+	}
+	count, bytes := s.backlog.queued.len(), s.backlog.bytes
+	if w := s.window; w != nil {
+		for i := range w.holds.len() {
+			if it := &w.holds.at(i).item; it.seq != 0 {
+				count++
+				bytes += it.msg.size()
+			}
+		}
+	}
+	sc.gauges.queued.add(count - mb.count)
+	sc.gauges.queuedBytes.add(bytes - mb.bytes)
+	mb.count, mb.bytes = count, bytes
 }

@@ -49,6 +49,7 @@ const (
 	flagPaging                           // a page of its mailbox is being fetched
 	flagFull                             // the Link has refused; it will call Resume
 	flagFetch                            // unlock shall fetch a page
+	flagStored                           // it has a record and a mailbox in the Store
 )
 
 // item is a message on its way to a Session.
@@ -111,8 +112,13 @@ func (s *Session) App() *App { return s.app }
 
 func (s *Session) has(f sessionFlags) bool { return s.flags&f != 0 }
 
-// persistent tells whether the Session survives its connection.
-func (s *Session) persistent() bool { return s.expiry > 0 }
+// persistent tells whether the Session's messages are in its mailbox. A Session
+// that was to last and now ends with its connection stays so until then, for
+// what its mailbox holds comes first.
+func (s *Session) persistent() bool { return s.has(flagStored) }
+
+// lasting tells whether the Session survives its connection.
+func (s *Session) lasting() bool { return s.expiry > 0 }
 
 func (s *Session) more() *extra {
 	if s.extra == nil {
@@ -152,12 +158,17 @@ func (s *Session) room() bool {
 
 // unlock releases mu and does what had to wait for that.
 func (s *Session) unlock(sc *Scratch) {
-	fetch := s.has(flagFetch)
-	s.flags &^= flagFetch
-	s.mu.Unlock()
-	if fetch {
+	if s.release() {
 		s.fetchPage()
 	}
+}
+
+// release releases mu. If it returns true the caller must call fetchPage.
+func (s *Session) release() (fetch bool) {
+	fetch = s.has(flagFetch)
+	s.flags &^= flagFetch
+	s.mu.Unlock()
+	return fetch
 }
 
 // Subscribe is one entry of a SUBSCRIBE.
