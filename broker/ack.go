@@ -79,6 +79,15 @@ func (s *Session) released(w *window, i int) {
 
 // settle takes place i out of the window and goes on with what waits.
 func (s *Session) settle(sc *Scratch, i int) {
+	s.discharge(sc, i)
+	s.progress()
+	if s.backlog != nil || s.behind() || s.repeating() {
+		s.pump(sc)
+	}
+}
+
+// discharge takes place i out of the window, and its message out of the mailbox.
+func (s *Session) discharge(sc *Scratch, i int) {
 	w := s.window
 	h := w.settle(i)
 	sc.gauges.inflight.add(-1)
@@ -88,9 +97,5 @@ func (s *Session) settle(sc *Scratch, i int) {
 	if w.states.len() == 0 {
 		w.recycle()
 		s.window = nil
-	}
-	s.progress()
-	if s.backlog != nil || s.behind() {
-		s.pump(sc)
 	}
 }

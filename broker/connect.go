@@ -224,36 +224,9 @@ func (s *Session) Start(sc *Scratch, epoch uint64) {
 	s.flags |= flagReady
 	if s.window != nil {
 		s.more().resend = s.window.first
+	} else if s.extra != nil {
+		s.extra.resend = 0
 	}
 	s.pump(sc)
 	s.unlock(sc)
-}
-
-// repeat sends again what is in flight, in the original order:
-// v5 [MQTT-4.4.0-1], [MQTT-4.6.0-1], v3.1.1 [MQTT-4.4.0-1], [MQTT-4.6.0-1].
-// It returns false if the Link is full; pump goes on later.
-func (s *Session) repeat(sc *Scratch) bool {
-	w := s.window
-	if w == nil || s.extra == nil || s.extra.resend == 0 {
-		return true
-	}
-	// What is not in the window any more is acknowledged, and all before it.
-	from := max(w.index(s.extra.resend), 0)
-	s.extra.resend = 0
-	for i := from; i < w.states.len(); i++ {
-		id, h := w.first.after(i), w.hold(i)
-		switch st := *w.states.at(i); {
-		case st == awaitDone:
-			s.link.Release(id, sc.via)
-		case st == acknowledged || h == nil || h.item.msg == nil:
-		default:
-			it := h.item
-			it.dup = true
-			if s.send(sc, &it, id) == Full {
-				s.extra.resend = id
-				return false
-			}
-		}
-	}
-	return true
 }

@@ -8,7 +8,6 @@ func (s *Session) pump(sc *Scratch) {
 		return
 	}
 	if !s.repeat(sc) {
-		s.flags |= flagFull
 		return
 	}
 	for s.backlog != nil {

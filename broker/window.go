@@ -82,6 +82,17 @@ func (w *window) push(id PacketID, qos QoS, h held) {
 	w.unacked++
 }
 
+// unackedBefore counts the deliveries before place i that are not acknowledged.
+func (w *window) unackedBefore(i int) int {
+	n := 0
+	for j := range i {
+		if *w.states.at(j) != acknowledged {
+			n++
+		}
+	}
+	return n
+}
+
 // hold returns what is held for place i.
 func (w *window) hold(i int) *held {
 	if i >= w.holds.len() {
