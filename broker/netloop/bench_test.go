@@ -30,7 +30,7 @@ func BenchmarkEcho(b *testing.B) {
 					defer nc.Close()
 					buf := make([]byte, 64)
 					for range work {
-						nc.Write(buf)
+						send(b, nc, buf)
 						if _, err := io.ReadFull(nc, buf); err != nil {
 							b.Error(err)
 						}

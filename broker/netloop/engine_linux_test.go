@@ -3,6 +3,7 @@ package netloop
 import (
 	"errors"
 	"net"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -73,7 +74,7 @@ func TestAcceptOutOfDescriptors(t *testing.T) {
 	if err := unix.Prlimit(0, unix.RLIMIT_NOFILE, &low, nil); err != nil {
 		t.Fatal(err)
 	}
-	restore := func() { unix.Prlimit(0, unix.RLIMIT_NOFILE, &old, nil) }
+	restore := func() { check(t, unix.Prlimit(0, unix.RLIMIT_NOFILE, &old, nil)) }
 	defer restore()
 	a := nl.Addr().(*net.TCPAddr)
 	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: a.Port, Addr: [4]byte(a.IP.To4())}); err != nil {
@@ -92,6 +93,76 @@ func TestAcceptOutOfDescriptors(t *testing.T) {
 	got := make([]byte, 5)
 	if n, err := unix.Read(fd, got); err != nil || string(got[:n]) != "hello" {
 		t.Errorf("echo %q, %v", got[:n], err)
+	}
+}
+
+// fullListener returns the address of a port at which connecting hangs: its
+// backlog is full and nobody accepts.
+func fullListener(t *testing.T) string {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), unix.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := sa.(*unix.SockaddrInet4)
+	for range 4 { // a backlog of 0 takes one or two
+		s, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unix.Close(s) })
+		if err := unix.Connect(s, to); err != nil && !errors.Is(err, unix.EINPROGRESS) {
+			t.Fatal(err)
+		}
+	}
+	return (&net.TCPAddr{IP: net.IP(to.Addr[:]), Port: to.Port}).String()
+}
+
+// A connection that is still being made does not hold up Shutdown.
+func TestShutdownEndsDials(t *testing.T) {
+	eachEngine(t, func(t *testing.T, cfg Config) {
+		e, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := newProbe(t)
+		if err := e.Dial(nil, "tcp", fullListener(t), func(*Conn) Handler { return p }); err != nil {
+			t.Fatal(err)
+		}
+		if n := e.Stats().Open; n != 1 {
+			t.Errorf("%d connections, want the one being made", n)
+		}
+		shutdown(t, e, nil)
+		if err := receive(t, p.closed, "OnClose"); !errors.Is(err, ErrShutdown) {
+			t.Errorf("OnClose(%v), want ErrShutdown", err)
+		}
+	})
+}
+
+// A dial that takes too long ends.
+func TestDialDeadline(t *testing.T) {
+	e := startEngine(t, Config{Loops: 1})
+	p := newProbe(t)
+	var c *Conn
+	if err := e.Dial(nil, "tcp", fullListener(t), func(conn *Conn) Handler { c = conn; return p }); err != nil {
+		t.Fatal(err)
+	}
+	onLoop(t, c, func() {
+		if c.timer.slot < 0 {
+			t.Error("no deadline")
+		}
+		c.setTimer(1) // now
+	})
+	if err := receive(t, p.closed, "OnClose"); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("OnClose(%v), want os.ErrDeadlineExceeded", err)
 	}
 }
 

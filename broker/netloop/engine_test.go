@@ -119,7 +119,7 @@ func TestAdopt(t *testing.T) {
 		if err := e.Adopt(server, func(*Conn) Handler { return p }); err != nil {
 			t.Fatal(err)
 		}
-		client.Write([]byte("hello"))
+		send(t, client, []byte("hello"))
 		wantBytes(t, client, []byte("hello"))
 		client.Close()
 
@@ -187,7 +187,7 @@ func TestAcceptBacksOff(t *testing.T) {
 			t.Errorf("%d errors and %d accepted, want %d and 1", got.AcceptErrors, got.Accepted, len(fails))
 		}
 		client.Close()
-		e.Shutdown(context.Background())
+		check(t, e.Shutdown(context.Background()))
 	})
 }
 
@@ -259,7 +259,7 @@ func TestShutdownStubborn(t *testing.T) {
 			<-asked
 			cancel(reason)
 		}()
-		if err := e.Shutdown(ctx); err != reason {
+		if err := e.Shutdown(ctx); !errors.Is(err, reason) {
 			t.Errorf("Shutdown: %v, want %v", err, reason)
 		}
 		wantClosed(t, p, ErrShutdown)
@@ -334,7 +334,7 @@ func TestManyConnections(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					nc.SetDeadline(time.Now().Add(patience))
+					check(t, nc.SetDeadline(time.Now().Add(patience)))
 					all <- nc
 				}
 			})

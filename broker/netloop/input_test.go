@@ -42,9 +42,9 @@ func TestOpenDataClose(t *testing.T) {
 		if want := client.LocalAddr().String(); remote != want {
 			t.Errorf("RemoteAddr %s, want %s", remote, want)
 		}
-		client.Write([]byte("hello"))
+		send(t, client, []byte("hello"))
 		wantBytes(t, client, []byte("hello"))
-		client.CloseWrite()
+		check(t, client.CloseWrite())
 		wantClosed(t, p, ErrPeerGone)
 		wantEOF(t, client)
 	})
@@ -121,8 +121,8 @@ func TestPauseAfterEachRecord(t *testing.T) {
 				for i := range n {
 					stream = appendRecord(stream, []byte{byte(i)})
 				}
-				client.Write(stream)
-				client.CloseWrite() // its end is there long before the last record is taken
+				send(t, client, stream)
+				check(t, client.CloseWrite()) // its end is there long before the last record is taken
 				wantClosed(t, p, ErrPeerGone)
 				if len(got) != n {
 					t.Fatalf("%d records before OnClose, want %d", len(got), n)
@@ -146,7 +146,7 @@ func TestPausedGetsNoData(t *testing.T) {
 		p.onData = records(got, 1)
 		c, client := connect(t, cfg, p)
 		onLoop(t, c, c.PauseRead)
-		client.Write(appendRecord(nil, []byte("one")))
+		send(t, client, appendRecord(nil, []byte("one")))
 		for range 100 {
 			onLoop(t, c, func() {})
 		}
@@ -186,8 +186,8 @@ func TestPausedByNeighbourInSameTurn(t *testing.T) {
 		held, release := make(chan struct{}), make(chan struct{})
 		e.Loops()[0].PostFunc(func() { close(held); <-release })
 		<-held
-		c0.Write([]byte("x"))
-		c1.Write([]byte("x"))
+		send(t, c0, []byte("x"))
+		send(t, c1, []byte("x"))
 		close(release)
 		first := receive(t, served, "OnData")
 		for range 100 {
@@ -220,7 +220,7 @@ func TestPeerReset(t *testing.T) {
 						c.Write(c.Loop(), make([]byte, 8<<20))
 					}
 				})
-				client.SetLinger(0)
+				check(t, client.SetLinger(0))
 				client.Close()
 				switch err := receive(t, p.closed, "OnClose"); {
 				case bytes.Contains([]byte(err.Error()), []byte(syscall.ECONNRESET.Error())):

@@ -64,19 +64,23 @@ var (
 // Handler is what a protocol front gives for each connection. All calls for
 // one connection come from its loop, one at a time. They must not block.
 type Handler interface {
-	// OnOpen is the first call.
+	// OnOpen is the first call. A connection that cannot be made, because Dial
+	// fails or the system is out of memory, gets OnClose and no OnOpen.
 	OnOpen(c *Conn)
 	// OnData hands over all unconsumed input. It returns how many bytes it has
 	// consumed; the rest is handed over again together with what comes next.
 	// data is valid during the call only.
 	OnData(c *Conn, data []byte) (consumed int)
-	// OnWritable follows a refused Begin, once output has fallen to LowWater.
+	// OnWritable follows a refused Begin, once output has fallen to LowWater. It
+	// may also come when none was refused: after reading was held back.
 	OnWritable(c *Conn)
 	// OnTimer is called when the time given to SetTimer has passed.
 	OnTimer(c *Conn)
 	// OnShutdown asks the handler to take leave: Engine.Shutdown has begun.
 	OnShutdown(c *Conn)
-	// OnClose is the last call, and comes exactly once. err tells why.
+	// OnClose is the last call, and comes exactly once. err tells why: what Close
+	// was given, ErrPeerGone, ErrShutdown, or an error of the socket. Packets that
+	// it puts out still leave when the connection ends by Close.
 	OnClose(c *Conn, err error)
 }
 

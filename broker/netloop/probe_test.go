@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"path/filepath"
@@ -160,7 +161,7 @@ func shutdown(t testing.TB, e *Engine, want error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := e.Shutdown(ctx); err != want {
+	if err := e.Shutdown(ctx); !errors.Is(err, want) {
 		t.Errorf("Shutdown: got %v, want %v", err, want)
 	}
 	if n := e.Stats().Open; n != 0 {
@@ -190,7 +191,7 @@ func dialTCP(t testing.TB, addr net.Addr) *net.TCPConn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc.SetDeadline(time.Now().Add(patience))
+	check(t, nc.SetDeadline(time.Now().Add(patience)))
 	t.Cleanup(func() { nc.Close() })
 	return nc.(*net.TCPConn)
 }
@@ -218,9 +219,24 @@ func connectUnix(t testing.TB, cfg Config, p *probe) (*Conn, *net.UnixConn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc.SetDeadline(time.Now().Add(patience))
+	check(t, nc.SetDeadline(time.Now().Add(patience)))
 	t.Cleanup(func() { nc.Close() })
 	return p.conn(), nc.(*net.UnixConn)
+}
+
+// check fails the test, without ending it, if err is not nil.
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// send writes b to w.
+func send(t testing.TB, w io.Writer, b []byte) {
+	t.Helper()
+	_, err := w.Write(b)
+	check(t, err)
 }
 
 // wantBytes reads len(want) bytes from r and compares.
@@ -251,7 +267,7 @@ func wantEOF(t testing.TB, r io.Reader) {
 // wantClosed waits for OnClose.
 func wantClosed(t testing.TB, p *probe, want error) {
 	t.Helper()
-	if err := receive(t, p.closed, "OnClose"); err != want {
+	if err := receive(t, p.closed, "OnClose"); !errors.Is(err, want) {
 		t.Errorf("OnClose(%v), want %v", err, want)
 	}
 }

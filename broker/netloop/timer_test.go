@@ -2,6 +2,7 @@ package netloop
 
 import (
 	"context"
+	"errors"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -123,7 +124,7 @@ func TestTimerAgainAndAgain(t *testing.T) {
 	}, func(t *testing.T, _ *probe, _ *Conn, peer *memnet.Conn) {
 		for range 50 {
 			for range 5 {
-				peer.Write([]byte("x"))
+				send(t, peer, []byte("x"))
 				time.Sleep(time.Second) // fake time: the timer is put off
 				if len(fired) > 0 {
 					t.Fatal("fired although put off")
@@ -139,7 +140,7 @@ func TestTimerEndsWithConnection(t *testing.T) {
 	bubble(t, timerProbe(&fired), func(t *testing.T, p *probe, c *Conn, peer *memnet.Conn) {
 		onLoopSync(c, func() { c.SetTimer(time.Second) })
 		peer.Close()
-		if err := <-p.closed; err != ErrPeerGone {
+		if err := <-p.closed; !errors.Is(err, ErrPeerGone) {
 			t.Errorf("OnClose(%v), want ErrPeerGone", err)
 		}
 		time.Sleep(time.Minute) // fake time
@@ -159,7 +160,7 @@ func TestLingerIsBounded(t *testing.T) {
 		"peer ends":         {false, func(peer *memnet.Conn) { peer.Close() }, 0},
 		"peer keeps open":   {false, func(*memnet.Conn) {}, lingerTime},
 		"peer never reads":  {true, func(*memnet.Conn) {}, lingerTime},
-		"peer half-closed":  {true, func(peer *memnet.Conn) { peer.CloseWrite() }, lingerTime},
+		"peer half-closed":  {true, func(peer *memnet.Conn) { _ = peer.CloseWrite() }, lingerTime},
 		"connection broken": {true, func(peer *memnet.Conn) { peer.Reset() }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -229,7 +229,7 @@ func TestSendFreeze(t *testing.T) {
 		p.onData = echo
 		neighbour := dialTCP(t, listen(t, c.Loop().engine, func(*Conn) Handler { return p }))
 		for range 100 {
-			neighbour.Write([]byte("ping"))
+			send(t, neighbour, []byte("ping"))
 			wantBytes(t, neighbour, []byte("ping"))
 		}
 		if c.Waiting() == 0 {
@@ -260,10 +260,10 @@ func TestCloseWithGrace(t *testing.T) {
 					return len(data)
 				}
 				_, client := connect(t, cfg, p)
-				client.Write([]byte("x"))
+				send(t, client, []byte("x"))
 				err := io.ErrShortWrite
 				if halfClosed {
-					client.CloseWrite()
+					check(t, client.CloseWrite())
 					err = ErrPeerGone
 				}
 				wantClosed(t, p, err)
@@ -292,6 +292,40 @@ type lastWords struct{ *probe }
 func (h *lastWords) OnClose(c *Conn, err error) {
 	c.Write(c.Loop(), []byte("bye"))
 	h.probe.OnClose(c, err)
+}
+
+// slowCloser is a connection whose ends take their time, as those of TLS do.
+type slowCloser struct {
+	*memnet.Conn
+	release chan struct{}
+}
+
+func (s slowCloser) CloseWrite() error { <-s.release; return s.Conn.CloseWrite() }
+func (s slowCloser) Close() error      { <-s.release; return s.Conn.Close() }
+
+// Closing a connection must not hold up its neighbour on the loop.
+func TestSlowCloseHoldsNobodyUp(t *testing.T) {
+	e := startEngine(t, Config{Portable: true, Loops: 1})
+	server, peer := memnet.Pipe()
+	defer peer.Close()
+	slow := slowCloser{server, make(chan struct{})}
+	first := newProbe(t)
+	if err := e.Adopt(slow, func(*Conn) Handler { return first }); err != nil {
+		t.Fatal(err)
+	}
+	c := first.conn()
+	onLoop(t, c, func() { c.Close(io.EOF) })
+	check(t, peer.CloseWrite())
+	p := newProbe(t)
+	p.onData = echo
+	server2, peer2 := memnet.Pipe()
+	defer peer2.Close()
+	if err := e.Adopt(server2, func(*Conn) Handler { return p }); err != nil {
+		t.Fatal(err)
+	}
+	send(t, peer2, []byte("ping"))
+	wantBytes(t, peer2, []byte("ping"))
+	close(slow.release)
 }
 
 // A failing write closes the connection with its error.

@@ -17,8 +17,10 @@ func TestPipeMovesBytes(t *testing.T) {
 		a, b := PipeSize(7)
 		want := bytes.Repeat([]byte("holdfast"), 1000)
 		go func() {
-			a.Write(want)
-			a.CloseWrite()
+			_, err := a.Write(want)
+			if err := errors.Join(err, a.CloseWrite()); err != nil {
+				t.Error(err)
+			}
 		}()
 		got, err := io.ReadAll(b)
 		if err != nil || !bytes.Equal(got, want) {
@@ -28,7 +30,9 @@ func TestPipeMovesBytes(t *testing.T) {
 			t.Errorf("write after the peer's CloseWrite: %v", err)
 		}
 		b.Close()
-		a.Read(make([]byte, 1))
+		if n, _ := a.Read(make([]byte, 1)); n != 1 {
+			t.Errorf("read %d bytes, want 1", n)
+		}
 		if _, err := a.Write([]byte("x")); err == nil {
 			t.Errorf("write after CloseWrite: no error")
 		}
@@ -47,8 +51,8 @@ func TestConnFaults(t *testing.T) {
 		"close":      {func(a, b *Conn) { a.Close() }, net.ErrClosed, syscall.EPIPE},
 		"peer close": {func(a, b *Conn) { b.Close(); a.BlockReads(false) }, nil, net.ErrClosed},
 		"deadline": {func(a, b *Conn) {
-			a.SetDeadline(time.Now().Add(time.Second))
-			b.SetDeadline(time.Now().Add(time.Second))
+			_ = a.SetDeadline(time.Now().Add(time.Second))
+			_ = b.SetDeadline(time.Now().Add(time.Second))
 		}, os.ErrDeadlineExceeded, os.ErrDeadlineExceeded},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -80,7 +84,7 @@ func TestBlockWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := Pipe()
 		a.BlockWrites(true)
-		go a.Write([]byte("x"))
+		go func() { _, _ = a.Write([]byte("x")) }()
 		synctest.Wait()
 		if got := a.Buffered(); got != 0 {
 			t.Errorf("%d bytes buffered by a blocked write", got)
@@ -115,7 +119,9 @@ func TestListener(t *testing.T) {
 		if got := client.RemoteAddr().String(); got != "broker" {
 			t.Errorf("remote address %q, want broker", got)
 		}
-		server.Write([]byte("hello"))
+		if _, err := server.Write([]byte("hello")); err != nil {
+			t.Error(err)
+		}
 		server.Close()
 		if got, _ := io.ReadAll(client); string(got) != "hello" {
 			t.Errorf("read %q, want hello", got)
