@@ -137,7 +137,7 @@ func (f *fleet) read(ctx context.Context, record *bool) (reading, error) {
 	r := reading{own: ownCPU()}
 	for range f.meters {
 		p := <-parts
-		r.counts.add(&p.counts)
+		r.add(&p.counts)
 		r.at += time.Duration(p.at) / time.Duration(len(f.meters))
 	}
 	return r, nil

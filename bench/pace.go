@@ -15,7 +15,6 @@ func (f *fleet) pace(publishers []*publisher) (stop func()) {
 	began := time.Since(f.started)
 	tasks := make([]pacedTask, len(publishers))
 	for i, p := range publishers {
-		p.running = true
 		tasks[i] = pacedTask{
 			p: p, due: int64(began) + int64(i)*int64(interval), step: int64(interval) * int64(len(publishers)),
 		}
@@ -49,6 +48,7 @@ type pacedTask struct {
 // Run publishes one message: netloop.Task.
 func (t *pacedTask) Run(*netloop.Loop) {
 	p := t.p
+	p.running = true
 	due := t.due
 	t.due += t.step
 	if p.m.stopped || p.c.stage != ready {

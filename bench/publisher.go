@@ -12,14 +12,15 @@ import (
 const batchBytes = 4 << 10
 
 // publisher is the role of a client that publishes. It belongs to its client's
-// loop. next - unacknowledged <= next <= until holds for its messages.
+// loop. next <= until holds, and at QoS 1 no more messages than the window wait
+// for their PUBACK.
 type publisher struct {
 	// static
 	c       *client
 	m       *meter
 	tmpl    template
-	sampled int // times every n-th message; 0 none
-	paced   bool
+	sampled int // times every n-th message, n >= 1
+	paced   bool // publishes when told, and not when there is room
 
 	// owned by the loop
 	running bool
@@ -64,9 +65,6 @@ func (p *publisher) limit(receiveMaximum int) {
 		p.setWindow(receiveMaximum)
 	}
 }
-
-// unacked is the number of messages that wait for their PUBACK.
-func (p *publisher) unacked() int { return len(p.free) - p.freeLen }
 
 // room is the number of messages that may be published now.
 func (p *publisher) room() int {

@@ -134,7 +134,7 @@ func (f *fleet) finish(r *Result, start moment) error {
 		return err
 	}
 	f.fill(r, span{
-		counts: end.counts.minus(start.counts), took: end.at - start.at,
+		counts: end.minus(start.counts), took: end.at - start.at,
 		broker: u.cpu - start.broker.cpu, own: end.own - start.own,
 	}, h)
 	if r.Broker != nil {
@@ -145,7 +145,7 @@ func (f *fleet) finish(r *Result, start moment) error {
 
 func (f *fleet) fill(r *Result, s span, latency *hdrhistogram.Histogram) {
 	r.Seconds = s.took.Seconds()
-	n := s.counts.unique()
+	n := s.unique()
 	r.Messages = &Messages{
 		Deliveries: n, DeliveriesPerSecond: perSecond(n, s.took), Latency: latencyOf(latency),
 	}

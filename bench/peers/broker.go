@@ -23,6 +23,9 @@ const (
 	keepOutput = 4 << 10
 )
 
+// errEnded means that a broker has ended before it was told to.
+var errEnded = errors.New("the broker has ended by itself")
+
 // broker is one of the programs that are compared.
 type broker struct {
 	name string
@@ -43,18 +46,18 @@ func holdfast(binary string, extra []string) broker {
 // mosquitto runs with the configuration that the package comment explains.
 func mosquitto(binary string, extra []string) broker {
 	return broker{"mosquitto", func(port int, dir string, s *scenario) ([]string, error) {
-		conf := fmt.Sprintf("listener %d 127.0.0.1\nallow_anonymous true\npersistence false\nlog_type none\n", port)
+		lines := []string{
+			fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true", "persistence false", "log_type none",
+		}
 		if s.noDelay {
-			conf += "set_tcp_nodelay true\n"
+			lines = append(lines, "set_tcp_nodelay true")
 		}
 		if s.longQueue {
-			conf += "max_queued_messages 1000000\n"
+			lines = append(lines, "max_queued_messages 1000000")
 		}
-		for _, line := range extra {
-			conf += line + "\n"
-		}
+		lines = append(lines, extra...)
 		path := filepath.Join(dir, "mosquitto.conf")
-		if err := os.WriteFile(path, []byte(conf), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
 			return nil, err
 		}
 		return []string{binary, "-c", path}, nil
@@ -67,8 +70,7 @@ type process struct {
 	pid    int
 	cmd    *exec.Cmd
 	output tail
-	ended  chan struct{} // closed once err is set
-	err    error
+	ended  chan struct{} // closed once cmd.ProcessState is set
 	dir    string
 }
 
@@ -87,7 +89,7 @@ func (b broker) start(ctx context.Context, s *scenario) (*process, error) {
 		return nil, fmt.Errorf("start %s: %w", b.name, err)
 	}
 	if err := p.await(ctx, port); err != nil {
-		p.stop()
+		_ = p.stop() // err tells what was wrong
 		return nil, fmt.Errorf("start %s: %w%s", b.name, err, p.output.quote())
 	}
 	return p, nil
@@ -106,7 +108,7 @@ func (p *process) run(b broker, port int, s *scenario) error {
 	}
 	p.pid = p.cmd.Process.Pid
 	go func() { // stop waits for it
-		p.err = p.cmd.Wait()
+		_ = p.cmd.Wait() // how it ended is in ProcessState
 		close(p.ended)
 	}()
 	return nil
@@ -137,7 +139,7 @@ func (p *process) await(ctx context.Context, port int) error {
 		select {
 		case <-tick.C:
 		case <-p.ended:
-			return fmt.Errorf("it has ended: %w", errors.Join(p.err))
+			return fmt.Errorf("%w: %v", errEnded, p.cmd.ProcessState)
 		case <-ctx.Done():
 			return fmt.Errorf("it does not accept connections: %w", err)
 		}
@@ -150,7 +152,7 @@ func (p *process) stop() error {
 	defer os.RemoveAll(p.dir)
 	select {
 	case <-p.ended:
-		return fmt.Errorf("the broker has ended by itself (%v)%s", p.cmd.ProcessState, p.output.quote())
+		return fmt.Errorf("%w: %v%s", errEnded, p.cmd.ProcessState, p.output.quote())
 	default:
 	}
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may end at this very moment
