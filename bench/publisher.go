@@ -19,7 +19,7 @@ type publisher struct {
 	c       *client
 	m       *meter
 	tmpl    template
-	sampled int // times every n-th message, n >= 1
+	sampled int  // times every n-th message, n >= 1
 	paced   bool // publishes when told, and not when there is room
 
 	// owned by the loop
