@@ -51,6 +51,7 @@ type Scratch struct {
 	delivery Delivery
 	ids      []uint32
 	op       *publishOp // of the publish that is going on, once something is deferred
+	attended bool       // somebody waits for the result of the publish that is going on
 	Counters Counters
 	gauges   gauges
 }

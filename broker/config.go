@@ -20,6 +20,14 @@ type Config struct {
 	MaxQueuedMessages int
 	// MaxQueuedBytes bounds the same in bytes. Default 1 MiB.
 	MaxQueuedBytes int
+	// MaxWaitingMessages bounds the publishes that wait for one Session to take
+	// them, in messages. Each client has few of them, so that only very many
+	// publishers get there, or such that come back without waiting for an answer: then more are
+	// refused. Publishes for which nobody waits, such as Wills, count against
+	// MaxQueuedMessages. Default 65,536.
+	MaxWaitingMessages int
+	// MaxWaitingBytes bounds the same in bytes. Default 64 MiB.
+	MaxWaitingBytes int
 	// MaxSessionExpiry bounds the Session Expiry Interval that clients may ask
 	// for. Default 7 days. Negative means no bound.
 	MaxSessionExpiry time.Duration
@@ -45,6 +53,8 @@ func (c Config) withDefaults() Config {
 	c.MaxInflight = min(c.MaxInflight, maxPacketID)
 	def(&c.MaxQueuedMessages, 1000)
 	def(&c.MaxQueuedBytes, 1<<20)
+	def(&c.MaxWaitingMessages, 65536)
+	def(&c.MaxWaitingBytes, 64<<20)
 	def(&c.MaxRetained, 1_000_000)
 	def(&c.MaxSubscriptions, 1000)
 	if c.MaxSessionExpiry == 0 {

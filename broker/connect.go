@@ -183,6 +183,9 @@ func (s *Session) attach(sc *Scratch, c *Connect, present bool) Connected {
 	if s.extra != nil || c.Will != nil {
 		x := s.more()
 		x.will, x.willAt, x.expireAt, x.slowAt = c.Will, 0, 0, 0
+		if b := s.backlog; b != nil && b.waiting.len() > 0 {
+			s.watchProgress() // the new connection has its own chance
+		}
 		s.schedule()
 	}
 	s.save()

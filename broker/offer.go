@@ -106,18 +106,33 @@ func (s *Session) take(sc *Scratch, it *item) Result {
 		s.accept(sc, it)
 		return Accepted // or later, through the op that accept may have made
 	}
-	if s.link == nil {
+	if s.link == nil || !s.mayWait(sc, it) {
 		return QuotaExceeded
 	}
 	k := it.keep()
 	k.op = sc.waits()
 	b := s.pending()
 	b.waiting.push(k)
+	b.waitingBytes += k.msg.size()
 	sc.gauges.waiting.add(1)
 	if b.waiting.len() == 1 {
 		s.watchProgress()
 	}
 	return Accepted
+}
+
+// mayWait tells whether the list of waiting publishes has room for it.
+func (s *Session) mayWait(sc *Scratch, it *item) bool {
+	b := s.backlog
+	if b == nil || b.waiting.len() == 0 {
+		return true
+	}
+	cfg := &s.app.broker.cfg
+	count, bytes := cfg.MaxQueuedMessages, cfg.MaxQueuedBytes
+	if sc.attended {
+		count, bytes = cfg.MaxWaitingMessages, cfg.MaxWaitingBytes
+	}
+	return b.waiting.len() < count && b.waitingBytes+it.msg.size() <= bytes
 }
 
 // fits tells whether the queue or mailbox has room for it.

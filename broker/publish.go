@@ -116,6 +116,7 @@ func (b *Broker) Publish(sc *Scratch, p *Publish) Result {
 		sc.Counters.Received[m.QoS].add(1)
 		sc.Counters.BytesIn.add(uint64(len(m.Payload)))
 	}
+	sc.attended = p.Deferrer != nil
 	result := Accepted
 	if m.Retain {
 		result = p.App.retain(sc, m)

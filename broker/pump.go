@@ -75,6 +75,7 @@ func (s *Session) admit(sc *Scratch) bool {
 			break
 		}
 		w := b.waiting.pop()
+		b.waitingBytes -= w.msg.size()
 		sc.gauges.waiting.add(-1)
 		some = s.acceptWaiting(sc, w) || some
 	}

@@ -68,10 +68,11 @@ type item struct {
 //
 //	queued: accepted and kept; waiting: not accepted, its publisher waits
 type backlog struct {
-	queued  ring[item]
-	waiting ring[item]
-	bytes   int // of queued
-	jobs    []retainedJob
+	queued       ring[item]
+	waiting      ring[item]
+	bytes        int // of queued
+	waitingBytes int
+	jobs         []retainedJob
 }
 
 // extra is what few Sessions need.

@@ -5,6 +5,7 @@ import "time"
 // watchProgress begins to watch a client for which publishers wait.
 func (s *Session) watchProgress() {
 	x := s.more()
+	x.progressed = false
 	x.slowAt = s.app.broker.deadlines.now() + s.app.broker.cfg.SlowConsumerTimeout
 	s.schedule()
 }
@@ -43,6 +44,7 @@ func (s *Session) refuseWaiting(sc *Scratch) []*publishOp {
 		ops = append(ops, b.waiting.pop().op)
 		sc.gauges.waiting.add(-1)
 	}
+	b.waitingBytes = 0
 	s.relax()
 	return ops
 }
