@@ -22,6 +22,7 @@ type Broker struct {
 	store     Store
 	deadlines *deadlines
 
+	epochs    atomic.Uint64 // the last one given
 	takeovers atomic.Uint64
 	slowEnded atomic.Uint64
 

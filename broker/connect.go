@@ -86,15 +86,18 @@ func (b *Broker) connectClean(sc *Scratch, c *Connect, done func(Connected)) {
 	sc.gauges.sessions.add(1)
 	left.settle(sc)
 	s.mu.Lock()
-	if s.has(flagEnded) {
-		s.mu.Unlock()
-		done(Connected{Err: ErrTakenOver})
-		return
-	}
 	s.flags &^= flagLoading
 	var next *pendingConnect
 	if s.extra != nil {
 		next, s.extra.connect = s.extra.connect, nil
+	}
+	if s.has(flagEnded) { // another clean start has come, after next too
+		s.mu.Unlock()
+		done(Connected{Err: ErrTakenOver})
+		if next != nil {
+			next.done(Connected{Err: ErrTakenOver})
+		}
+		return
 	}
 	done(s.attach(sc, c, false))
 	if next != nil {
@@ -171,7 +174,8 @@ func (s *Session) attach(sc *Scratch, c *Connect, present bool) Connected {
 	b := s.app.broker
 	will := s.detachOld(sc)
 	s.link = c.Link
-	epoch := s.epoch.Add(1)
+	epoch := b.epochs.Add(1) // larger than any of the Client Identifier's Sessions before
+	s.epoch.Store(epoch)
 	s.flags &^= flagReady | flagFull
 	if s.expiry = c.Expiry; s.lasting() {
 		s.flags |= flagStored

@@ -146,7 +146,7 @@ func (s *Session) retire(sc *Scratch, reason error) leftovers {
 	}
 	s.flags = s.flags&flagLoading | flagEnded
 	s.subs = nil
-	s.epoch.Add(1)
+	s.epoch.Store(0)
 	sc.gauges.sessions.add(-1)
 	if x := s.extra; x != nil {
 		left.will, x.will = x.will, nil
