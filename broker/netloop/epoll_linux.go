@@ -26,7 +26,7 @@ const busyEvents = 8
 // that does not for 10 ms is taken for one that hogs its processor, and the
 // runtime's monitor then takes the processor away in every system call and
 // wakes 50,000 times a second to do so. That costs more than serving a message.
-const yieldEvery = 2 * time.Millisecond
+const yieldEvery = 4 * time.Millisecond
 
 // maxWait is the longest sleep of a loop.
 const maxWait = time.Hour
@@ -47,6 +47,8 @@ type epoll struct {
 	yielded time.Duration // when the loop last passed through the scheduler
 
 	wakers atomic.Int32 // goroutines in wake
+
+	leading
 }
 
 func newPoller() (poller, error) {
@@ -59,7 +61,7 @@ func newPoller() (poller, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("create eventfd: %w", err)
 	}
-	p := &epoll{fd: fd, waker: waker}
+	p := &epoll{fd: fd, waker: waker, leading: leading{released: make(chan struct{}, 1)}}
 	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(waker), Pad: -1}
 	if err := unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, waker, &ev); err != nil {
 		p.close()
@@ -95,58 +97,6 @@ func (l *Loop) release() {
 	}
 }
 
-// run is the loop.
-func (l *Loop) run() {
-	if l.engine.cfg.Portable {
-		l.runPortable()
-		return
-	}
-	p := l.poller
-	defer p.close()
-	for {
-		n := l.wait()
-		began := l.engine.now()
-		l.now = began
-		for i := range n {
-			l.handle(&p.events[i])
-		}
-		l.afterEvents()
-		l.stats.turn(l.engine.now() - began)
-		p.busy = n >= busyEvents
-		if l.now-p.yielded > yieldEvery {
-			p.yielded = l.now
-			runtime.Gosched()
-		}
-		if l.isStopped() {
-			l.drain()
-			return
-		}
-	}
-}
-
-// wait returns the number of ready events. It sleeps only when there is
-// nothing to do.
-func (l *Loop) wait() int {
-	p := l.poller
-	if p.busy {
-		if n := p.wait(0); n > 0 {
-			return n
-		}
-	}
-	d := l.timeout()
-	if d == 0 {
-		return p.wait(0)
-	}
-	l.sleeping.Store(true)
-	if l.posted() {
-		l.sleeping.Store(false)
-		return p.wait(0)
-	}
-	n := p.wait(d)
-	l.sleeping.Store(false)
-	return n
-}
-
 // wait is epoll_wait; d < 0 waits for ever. A call that cannot block does not
 // tell the scheduler.
 func (p *epoll) wait(d time.Duration) int {
@@ -170,6 +120,10 @@ func (p *epoll) wait(d time.Duration) int {
 }
 
 func (l *Loop) handle(ev *unix.EpollEvent) {
+	if ev.Pad == ledPad {
+		l.engine.loops[ev.Fd].poller.ready = true
+		return
+	}
 	if ev.Fd == int32(l.poller.waker) {
 		var b [8]byte
 		_, _ = unix.Read(l.poller.waker, b[:]) // the wake-up is all there is to it
