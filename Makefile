@@ -78,7 +78,7 @@ fuzz: ## Run every fuzz target for FUZZTIME (default 30s)
 system: build ## End-to-end tests: the real binary, Paho's clients and mosquitto's
 	@for tool in mosquitto mosquitto_pub mosquitto_sub; do \
 		command -v $$tool >/dev/null || { echo "$$tool is missing: run 'make install-tools'"; exit 1; }; done
-	HOLDFAST_TEST_BINARY=$(BIN)/holdfast go test -race -count=1 -shuffle=on -tags system ./internal/system/... 2>&1 | tee $(BIN)/system.log
+	SYSTEM_TEST_BINARY=$(BIN)/holdfast go test -race -count=1 -shuffle=on -tags system ./internal/system/... 2>&1 | tee $(BIN)/system.log
 
 .PHONY: bench
 bench: ## Go benchmarks of PKG matching BENCH
