@@ -166,9 +166,9 @@ func (s *Session) retireWindow(sc *Scratch, left *leftovers) {
 		return
 	}
 	for i := range w.states.len() {
-		// A QoS 2 message that the client has received is not for another:
-		// v5 4.8.2.
-		if h := w.hold(i); h != nil && h.group != nil && *w.states.at(i) != awaitDone {
+		// A QoS 2 message that has been sent to the client is not for another:
+		// v5 [MQTT-4.8.2-5].
+		if h := w.hold(i); h != nil && h.group != nil && *w.states.at(i) == awaitAck {
 			left.shared = append(left.shared, h.item)
 		}
 	}
@@ -198,11 +198,11 @@ func (s *Session) retireBacklog(sc *Scratch, left *leftovers) {
 	for b.waiting.len() > 0 {
 		it := b.waiting.pop()
 		sc.gauges.waiting.add(-1)
-		left.ops = append(left.ops, it.op)
-		if it.group != nil {
-			it.op = nil
+		if it.group != nil { // its publisher waits for what becomes of it
 			left.shared = append(left.shared, it)
+			continue
 		}
+		left.ops = append(left.ops, it.op)
 	}
 	s.backlog = nil
 }

@@ -48,7 +48,10 @@ func (s *Session) sendNow(sc *Scratch, it *item) Result {
 		sc.Counters.Dropped[DropOversized].add(1)
 		return Accepted
 	case Gone:
-		return Accepted // a transient Session ends with its connection
+		if it.group == nil {
+			return Accepted // a transient Session ends with its connection
+		}
+		return s.take(sc, it) // the group does not
 	}
 	s.flags |= flagFull
 	return s.take(sc, it)
@@ -102,7 +105,7 @@ func (it *item) keep() item {
 
 // take keeps it until it can be sent, or has its publisher wait, or refuses.
 func (s *Session) take(sc *Scratch, it *item) Result {
-	if s.fits(it) && (s.backlog == nil || s.backlog.waiting.len() == 0) {
+	if s.fits(it.msg.size()) && (s.backlog == nil || s.backlog.waiting.len() == 0) {
 		s.accept(sc, it)
 		return Accepted // or later, through the op that accept may have made
 	}
@@ -135,8 +138,8 @@ func (s *Session) mayWait(sc *Scratch, it *item) bool {
 	return b.waiting.len() < count && b.waitingBytes+it.msg.size() <= bytes
 }
 
-// fits tells whether the queue or mailbox has room for it.
-func (s *Session) fits(it *item) bool {
+// fits tells whether the queue or mailbox has room for size bytes more.
+func (s *Session) fits(size int) bool {
 	cfg := &s.app.broker.cfg
 	count, bytes := 0, 0
 	if s.persistent() {
@@ -146,7 +149,7 @@ func (s *Session) fits(it *item) bool {
 	} else if b := s.backlog; b != nil {
 		count, bytes = b.queued.len(), b.bytes
 	}
-	return count < cfg.MaxQueuedMessages && (count == 0 || bytes+it.msg.size() <= cfg.MaxQueuedBytes)
+	return count < cfg.MaxQueuedMessages && (count == 0 || bytes+size <= cfg.MaxQueuedBytes)
 }
 
 // accept keeps it: in RAM, and for a persistent Session in the mailbox. If it

@@ -155,7 +155,9 @@ func (sc *Scratch) conclude(p *Publish, result Result) Result {
 		sc.Counters.Refused.add(1)
 	}
 	if p.PacketID != 0 {
-		p.Session.Conclude(p.PacketID, result)
+		if again := p.Session.Conclude(p.PacketID, result); again != nil {
+			again.Published(result) // repeated on another connection in this moment
+		}
 	}
 	return result
 }

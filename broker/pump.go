@@ -19,7 +19,9 @@ func (s *Session) pump(sc *Scratch) {
 	if s.backlog == nil || s.backlog.queued.len() == 0 {
 		s.wantPage()
 	}
-	if s.backlog != nil && len(s.backlog.jobs) > 0 && s.backlog.queued.len() == 0 {
+	// Retained messages wait until the mailbox is read, because they go to its
+	// end when they are sent.
+	if b := s.backlog; b != nil && len(b.jobs) > 0 && b.queued.len() == 0 && !s.behind() {
 		s.runJobs(sc)
 	}
 	s.relax()
@@ -71,7 +73,7 @@ func (s *Session) admit(sc *Scratch) bool {
 	some := false
 	for b.waiting.len() > 0 {
 		it := b.waiting.at(0)
-		if !s.fits(it) {
+		if !s.fits(it.msg.size()) {
 			break
 		}
 		w := b.waiting.pop()

@@ -105,6 +105,9 @@ func (s *Session) sendRetained(sc *Scratch, job *retainedJob, m *Message) bool {
 		job.after = m.TopicName
 		return true
 	}
+	if !s.room() {
+		return false
+	}
 	it := item{msg: m, qos: min(m.QoS, QoS(job.sub.Options.QoS())), retain: true}
 	if job.sub.ID != 0 {
 		it.ids = []uint32{job.sub.ID}

@@ -1,0 +1,128 @@
+package broker_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/holdfast-mqtt/holdfast/broker"
+)
+
+// TestShared gives each message to one member, in turn.
+func TestShared(t *testing.T) {
+	r := newRoom(t, broker.Config{})
+	a, b, p := r.connect(t, "a"), r.connect(t, "b", expiry(never)), r.connect(t, "p")
+	a.subscribe("$share/g/t", 1)
+	b.subscribe("$share/g/t", 1)
+	p.publishAll("t", 1, 1, 10, broker.Accepted)
+	if na, nb := len(a.link.take()), len(b.link.take()); na != 5 || nb != 5 {
+		t.Errorf("got %d and %d deliveries, want 5 each", na, nb)
+	}
+}
+
+// TestSharedChoice prefers a member that can send at once, then one that is
+// connected, then one that keeps messages.
+func TestSharedChoice(t *testing.T) {
+	r := newRoom(t, broker.Config{MaxQueuedMessages: 3})
+	idle, full := r.connect(t, "idle"), r.connect(t, "full")
+	asleep, other := r.connect(t, "asleep", expiry(never)), r.connect(t, "other", expiry(never))
+	p := r.connect(t, "p")
+	for _, c := range []*client{idle, full, asleep, other} {
+		c.subscribe("$share/g/t", 1)
+	}
+	asleep.detach()
+	other.detach()
+	full.link.setVerdict(broker.Full)
+	p.publishAll("t", 1, 1, 2, broker.Accepted) // one to idle, one waits for full
+	p.publishAll("t", 1, 3, 12, broker.Accepted)
+	if got := len(idle.drain()); got != 11 {
+		t.Errorf("deliveries to the idle member: got %d, want 11 of 12", got)
+	}
+	idle.detach()
+	p.publishAll("t", 1, 1, 2, broker.Accepted)
+	if st := r.Stats(); st.Queued != 3 {
+		t.Errorf("queued for the member that is Full: got %d, want 3", st.Queued)
+	}
+	full.detach() // what it has not taken goes to those that sleep
+	p.publishAll("t", 1, 1, 3, broker.Accepted)
+	if st := r.Stats(); st.Queued != 6 {
+		t.Errorf("queued for those that sleep: got %d, want all 6 that they have room for", st.Queued)
+	}
+	p.publishAll("t", 1, 1, 1, broker.QuotaExceeded)
+}
+
+// TestSharedHandOver ends a member that has messages of the group in all states:
+// v5 [MQTT-4.8.2-4], [MQTT-4.8.2-5].
+func TestSharedHandOver(t *testing.T) {
+	for _, life := range []uint32{0, never} {
+		for _, how := range []string{"ends", "clean start"} {
+			t.Run(fmt.Sprintf("expiry %d, %s", life, how), func(t *testing.T) {
+				r := newRoom(t, broker.Config{})
+				a := r.connect(t, "a", expiry(life), receiveMaximum(5))
+				a.subscribe("$share/g/t", 2)
+				a.subscribe("own", 1)
+				p := r.connect(t, "p")
+				for i := 1; i <= 8; i++ { // in flight: 1, 3, 5 at QoS 1; 2, 4 at QoS 2
+					p.publish("t", fmt.Sprint(i), broker.QoS(1+(i+1)%2))
+				}
+				p.publish("own", "own", 1)
+				a.s.Received(a.sc, a.epoch, 2, true) // the client has 2, and maybe 4
+				a.ack(3) // and so 6 is in flight at QoS 2; 7 and 8 wait
+				b := r.connect(t, "b")
+				b.subscribe("$share/g/t", 2)
+				if how == "ends" {
+					a.leave(broker.Leave{Expiry: new(uint32)})
+				} else {
+					r.connect(t, "a", clean).detach()
+				}
+				var got []string
+				for _, d := range b.link.take() {
+					if d.dup {
+						t.Errorf("delivery %s: got DUP, want none: it is new to this client", d.payload)
+					}
+					got = append(got, d.payload)
+				}
+				if want := []string{"1", "5", "7", "8"}; !slices.Equal(got, want) {
+					t.Errorf("handed on: got %v, want %v", got, want)
+				}
+				b.detach()
+				p.detach()
+				r.wantIdle(t)
+			})
+		}
+	}
+}
+
+// TestSharedConnectionGone offers a message to a member whose connection is ending.
+// The message is the group's and not lost with it.
+func TestSharedConnectionGone(t *testing.T) {
+	for _, life := range []uint32{0, never} {
+		r := newRoom(t, broker.Config{})
+		a, p := r.connect(t, "a", expiry(life)), r.connect(t, "p")
+		a.subscribe("$share/g/t", 1)
+		a.link.setVerdict(broker.Gone)
+		p.publishAll("t", 1, 1, 3, broker.Accepted)
+		b := r.connect(t, "b")
+		b.subscribe("$share/g/t", 1)
+		a.leave(broker.Leave{Expiry: new(uint32)})
+		wantPayloads(t, fmt.Sprintf("handed on, expiry %d", life), b.link.take(), 1, 3)
+	}
+}
+
+// TestSharedWaiting ends a member for which publishers wait. They are answered
+// with what becomes of their messages elsewhere.
+func TestSharedWaiting(t *testing.T) {
+	r := newRoom(t, broker.Config{MaxQueuedMessages: 2})
+	a, p := r.connect(t, "a"), r.connect(t, "p")
+	b := r.connect(t, "b", expiry(never))
+	a.subscribe("$share/g/t", 1)
+	a.link.setVerdict(broker.Full)
+	p.publishAll("t", 1, 1, 2, broker.Accepted)
+	waiting := p.publishAll("t", 1, 3, 6, broker.Pending)
+	b.subscribe("$share/g/t", 1)
+	b.detach()
+	a.detach() // b has room for two, which are those that were queued
+	wantOutcome(t, "waiting", waiting, broker.QuotaExceeded)
+	b = r.connect(t, "b", expiry(never))
+	wantPayloads(t, "handed on", b.link.take(), 1, 2)
+}
