@@ -29,7 +29,7 @@ func (s *Session) subscribe(sub Subscribe) error {
 	switch {
 	case at >= 0:
 		s.subs[at] = sub
-	case len(s.subs) >= s.app.broker.cfg.MaxSubscriptions:
+	case len(s.subs) >= s.app.broker.cfg.MaxSubscriptions || s.filterBytes()+len(sub.TopicFilter) > maxFilterBytes:
 		return ErrQuotaExceeded
 	default:
 		s.subs = append(slices.Clip(s.subs), sub)
@@ -37,6 +37,18 @@ func (s *Session) subscribe(sub Subscribe) error {
 	s.app.index.Subscribe(sub.TopicFilter, s.subscription(sub))
 	s.scheduleRetained(sub, at < 0)
 	return nil
+}
+
+// maxFilterBytes bounds the Topic Filters of one Session, in bytes together:
+// each may have 65,535, and costs the topic index more than that.
+const maxFilterBytes = 256 << 10
+
+func (s *Session) filterBytes() int {
+	n := 0
+	for i := range s.subs {
+		n += len(s.subs[i].TopicFilter)
+	}
+	return n
 }
 
 func (s *Session) subscription(sub Subscribe) topic.Subscription[*Session] {

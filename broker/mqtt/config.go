@@ -20,8 +20,8 @@ type Config struct {
 	// ReceiveMaximum is how many QoS 1 and 2 publishes of one client may be
 	// unanswered: told to MQTT 5 clients, who are held to it. Default 1,024.
 	ReceiveMaximum int
-	// TopicAliasMaximum is how many Topic Aliases a client may use towards the
-	// server. Default 64; negative means none.
+	// TopicAliasMaximum is how many Topic Aliases there may be in each direction
+	// of a connection. Default 32; negative means none.
 	TopicAliasMaximum int
 	// MaxKeepAlive bounds the Keep Alive of MQTT 5 clients, who are told. 0 means
 	// no bound.
@@ -56,7 +56,7 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxPacketSize, 1<<20)
 	def(&c.ReceiveMaximum, 1024)
 	c.ReceiveMaximum = min(c.ReceiveMaximum, 65535)
-	def(&c.TopicAliasMaximum, 64)
+	def(&c.TopicAliasMaximum, 32)
 	c.TopicAliasMaximum = max(c.TopicAliasMaximum, 0)
 	def(&c.MaxTopicLevels, 256)
 	def(&c.MaxDeferredBytes, 256<<10)

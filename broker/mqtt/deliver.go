@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
@@ -99,8 +100,14 @@ func endCode(reason error) packet.ReasonCode {
 	return packet.UnspecifiedError
 }
 
-// maxAliasesOut bounds the Topic Aliases that the server sets per client.
-const maxAliasesOut = 32
+// Bounds of the Topic Aliases that the server sets per client: their number,
+// and the length in bytes of a Topic Name that is worth one and not too long
+// to be kept.
+const (
+	maxAliasesOut = 32
+	minAliased    = 4
+	maxAliased    = 256
+)
 
 // aliasesOut are the Topic Aliases set towards an MQTT 5 client: the first
 // Topic Names get one. nil is for clients that take none.
@@ -115,16 +122,16 @@ type aliasUse struct {
 	alias uint16
 }
 
-func newAliasesOut(clientMax uint16) *aliasesOut {
-	if clientMax == 0 {
+func newAliasesOut(most int) *aliasesOut {
+	if most == 0 {
 		return nil
 	}
-	return &aliasesOut{max: min(clientMax, maxAliasesOut)}
+	return &aliasesOut{max: uint16(min(most, maxAliasesOut))}
 }
 
 // use has out carry an alias, if it may. A new one counts once it is committed.
 func (a *aliasesOut) use(out *packet.PublishOut) aliasUse {
-	if a == nil || len(out.Topic) < 4 {
+	if a == nil || len(out.Topic) < minAliased || len(out.Topic) > maxAliased {
 		return aliasUse{}
 	}
 	if n, ok := a.alias[out.Topic]; ok {
@@ -145,5 +152,5 @@ func (a *aliasesOut) commit(u aliasUse) {
 	if a.alias == nil {
 		a.alias = make(map[string]uint16)
 	}
-	a.alias[string([]byte(u.name))] = u.alias
+	a.alias[strings.Clone(u.name)] = u.alias
 }

@@ -13,6 +13,7 @@ var (
 	errDisconnect       = errors.New("client has disconnected")
 	errReceiveMaximum   = errors.New("more publishes unanswered than the receive maximum")
 	errTopicAlias       = errors.New("topic alias is not known or above the maximum")
+	errAliasBytes       = errors.New("topic names with an alias are too long together")
 	errTooManyLevels    = errors.New("topic has too many levels")
 	errSystemTopic      = errors.New("topic belongs to the server")
 	errConnAckTooLarge  = errors.New("CONNACK is larger than the client's maximum packet size")

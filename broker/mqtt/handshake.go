@@ -49,7 +49,7 @@ func (c *conn) onConnect(f packet.Frame) error {
 		answer.ResponseInformation = "response/" + id + "/"
 	}
 	c.state = connecting
-	c.aliasesOut = newAliasesOut(p.TopicAliasMaximum)
+	c.aliasesOut = newAliasesOut(min(int(p.TopicAliasMaximum), cfg.TopicAliasMaximum))
 	req := &broker.Connect{
 		App:            c.ls.srv.app,
 		ClientID:       id,

@@ -64,10 +64,9 @@ func (c *conn) topicName(p *packet.Publish) (string, error) {
 			}
 			return known, nil
 		}
-		if c.aliasesIn == nil {
-			c.aliasesIn = make(map[uint16]string)
+		if err := c.setAlias(alias, name); err != nil {
+			return "", err
 		}
-		c.aliasesIn[alias] = strings.Clone(name)
 	}
 	if isSystemTopic(name) {
 		return "", refusal(packet.NotAuthorized, "read PUBLISH", errSystemTopic)
@@ -76,6 +75,26 @@ func (c *conn) topicName(p *packet.Publish) (string, error) {
 		return "", refusal(packet.TopicNameInvalid, "read PUBLISH", errTooManyLevels)
 	}
 	return name, nil
+}
+
+// maxAliasBytes bounds the Topic Names that a client has given aliases, in
+// bytes together. One may have 65,535.
+const maxAliasBytes = 128 << 10
+
+func (c *conn) setAlias(alias uint16, name string) error {
+	if c.aliasesIn == nil {
+		c.aliasesIn = make(map[uint16]string)
+	}
+	delete(c.aliasesIn, alias)
+	n := len(name)
+	for _, known := range c.aliasesIn {
+		n += len(known)
+	}
+	if n > maxAliasBytes {
+		return refusal(packet.QuotaExceeded, "read PUBLISH", errAliasBytes)
+	}
+	c.aliasesIn[alias] = strings.Clone(name)
+	return nil
 }
 
 // isSystemTopic tells whether only the server publishes to name.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
 	"github.com/holdfast-mqtt/holdfast/broker/mqtt"
@@ -53,7 +54,7 @@ func startRoom(c *config.Config, listeners []net.Listener, log *slog.Logger, met
 		MaxQueuedBytes:      int(s.MaxQueuedBytes),
 		MaxRetained:         s.MaxRetained,
 		MaxSubscriptions:    s.MaxSubscriptions,
-		MaxSessionExpiry:    s.SessionExpiryMax,
+		MaxSessionExpiry:    orNone(s.SessionExpiryMax),
 		SlowConsumerTimeout: s.SlowConsumerTimeout,
 	})
 	r.mqtt = mqtt.NewServer(mqtt.Config{
@@ -61,9 +62,9 @@ func startRoom(c *config.Config, listeners []net.Listener, log *slog.Logger, met
 		Logger:            log,
 		MaxPacketSize:     int(s.MaxPacketSize),
 		ReceiveMaximum:    s.ReceiveMaximum,
-		TopicAliasMaximum: s.TopicAliasMaximum,
+		TopicAliasMaximum: orNone(s.TopicAliasMaximum),
 		MaxKeepAlive:      s.MaxKeepAlive,
-		SysInterval:       s.SysInterval,
+		SysInterval:       orNone(s.SysInterval),
 		Version:           version,
 	}, engine)
 	onError := func(err error) { log.Warn("accept_error", "error", err) }
@@ -79,6 +80,14 @@ func startRoom(c *config.Config, listeners []net.Listener, log *slog.Logger, met
 	r.stop = stop
 	r.beside.Go(func() { keepHeapLean(ctx, engine) })
 	return r, nil
+}
+
+// orNone turns the operator's 0, which means none, into the packages' -1: their 0 means the default.
+func orNone[T int | time.Duration](v T) T {
+	if v == 0 {
+		return -1
+	}
+	return v
 }
 
 // reserveProcessors gives the Go scheduler one processor more than there are event loops. A loop keeps
