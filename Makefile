@@ -80,6 +80,12 @@ system: build ## End-to-end tests: the real binary, Paho's clients and mosquitto
 		command -v $$tool >/dev/null || { echo "$$tool is missing: run 'make install-tools'"; exit 1; }; done
 	SYSTEM_TEST_BINARY=$(BIN)/holdfast go test -race -count=1 -shuffle=on -tags system ./internal/system/... 2>&1 | tee $(BIN)/system.log
 
+.PHONY: labels
+labels: ## MQTT labels that are cited in the code and by no test
+	@code=$$(git ls-files 'broker/*.go' | grep -v _test.go | xargs grep -ohE '(v5|v3\.1\.1) \[MQTT-[0-9.-]+\]' | sort -u); \
+	tests=$$(git ls-files 'broker/*_test.go' 'broker/*testdata*' | xargs grep -ohE '(v5|v3\.1\.1) \[MQTT-[0-9.-]+\]' | sort -u); \
+	comm -23 <(echo "$$code") <(echo "$$tests")
+
 .PHONY: bench
 bench: ## Go benchmarks of PKG matching BENCH
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
