@@ -82,7 +82,7 @@ func renderConnAck(a *packet.ConnAck) string {
 	num(a.HasSessionExpiry, "expiry", a.SessionExpiry)
 	num(a.ReceiveMaximum != 0 && a.ReceiveMaximum != 1024, "rm", uint32(a.ReceiveMaximum))
 	num(a.MaximumPacketSize != 0 && a.MaximumPacketSize != 1<<20, "max", a.MaximumPacketSize)
-	num(a.TopicAliasMaximum != 0 && a.TopicAliasMaximum != 64, "alias", uint32(a.TopicAliasMaximum))
+	num(a.TopicAliasMaximum != 0 && a.TopicAliasMaximum != 32, "alias", uint32(a.TopicAliasMaximum))
 	num(a.HasServerKeepAlive, "ka", uint32(a.ServerKeepAlive))
 	if id := a.AssignedClientID; strings.HasPrefix(id, "auto-") && len(id) > 20 {
 		b.WriteString(" id=auto-*")
