@@ -49,6 +49,7 @@ type link struct {
 	released []broker.PacketID
 	ends     []error
 	yields   int
+	full     bool                                    // it has refused a delivery and is owed a Resume
 	verdict  func(d *broker.Delivery) broker.Verdict // nil: all is Sent
 }
 
@@ -62,8 +63,10 @@ func newLink() *link {
 func (l *link) Deliver(d *broker.Delivery) broker.Verdict {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	defer l.changed.Broadcast()
 	if l.verdict != nil {
 		if v := l.verdict(d); v != broker.Sent {
+			l.full = l.full || v == broker.Full
 			return v
 		}
 	}
@@ -71,7 +74,6 @@ func (l *link) Deliver(d *broker.Delivery) broker.Verdict {
 		payload: string(d.Message.Payload), topic: string([]byte(d.Message.TopicName)), qos: d.QoS,
 		retain: d.Retain, dup: d.Dup, id: d.PacketID, ids: slices.Clone(d.SubscriptionIDs),
 	})
-	l.changed.Broadcast()
 	return broker.Sent
 }
 

@@ -67,7 +67,7 @@ func TestSharedHandOver(t *testing.T) {
 				}
 				p.publish("own", "own", 1)
 				a.s.Received(a.sc, a.epoch, 2, true) // the client has 2, and maybe 4
-				a.ack(3) // and so 6 is in flight at QoS 2; 7 and 8 wait
+				a.ack(3)                             // and so 6 is in flight at QoS 2; 7 and 8 wait
 				b := r.connect(t, "b")
 				b.subscribe("$share/g/t", 2)
 				if how == "ends" {
