@@ -14,7 +14,7 @@ import (
 // allocates beyond that comes in bursts, such as ten thousand clients connecting at once.
 const (
 	gcPercent    = 50               // growth before a collection, in percent of a large live heap
-	gcHeadroom   = 32 << 20         // growth before a collection, in bytes, for a small one
+	gcHeadroom   = 16 << 20         // growth before a collection, in bytes, for a small one
 	trimInterval = time.Second      // between two looks
 	trimAgain    = 30 * time.Second // at least between two trims
 	trimSlack    = 8                // worth it when an eighth of the memory is slack
