@@ -105,6 +105,7 @@ type App struct {
 	name     string
 	index    *topic.Index[*Session]
 	retained *topic.Retained[*Message]
+	retainMu sync.Mutex // has RAM and Store change in one order
 	shards   [sessionShards]sessionShard
 }
 

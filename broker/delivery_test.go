@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -273,5 +274,81 @@ func TestUnattendedIsBounded(t *testing.T) {
 	}
 	if st := r.Stats(); st.Queued+st.Waiting > 20 || st.Refused < 980 {
 		t.Errorf("got %d queued, %d waiting, %d refused, want no more than 20 kept", st.Queued, st.Waiting, st.Refused)
+	}
+}
+
+// TestQoS0Drops counts what QoS 0 loses, by reason.
+func TestQoS0Drops(t *testing.T) {
+	for reason, prepare := range map[string]func(r *room, s *client){
+		"slow":      func(_ *room, s *client) { s.link.setVerdict(broker.Full) },
+		"oversized": func(_ *room, s *client) { s.link.setVerdict(broker.Oversized) },
+		"offline":   func(_ *room, s *client) { s.detach() },
+	} {
+		r := newRoom(t, broker.Config{})
+		s, p := r.connect(t, "s", expiry(never)), r.connect(t, "p")
+		s.subscribe("t", 1)
+		prepare(r, s)
+		p.publishAll("t", 0, 1, 5, broker.Accepted)
+		for name, got := range r.Stats().Dropped {
+			if want := map[bool]uint64{true: 5}[name == reason]; got != want {
+				t.Errorf("%s: dropped for %s: got %d, want %d", reason, name, got, want)
+			}
+		}
+	}
+}
+
+// TestOverlapping has one message match several subscriptions of a client, which
+// gets it once, at the largest QoS, with all identifiers: v5 [MQTT-3.3.4-2], [MQTT-3.3.4-4].
+func TestOverlapping(t *testing.T) {
+	r := newRoom(t, broker.Config{})
+	s, p := r.connect(t, "s"), r.connect(t, "p")
+	for i, filter := range []string{"a/b", "a/+", "#"} {
+		s.subscribeTo(broker.Subscribe{TopicFilter: filter, ID: uint32(i + 1), Options: topic.NewOptions(uint8(i), false, false, 0)})
+	}
+	p.publish("a/b", "", 2)
+	got := s.link.take()
+	if len(got) != 1 || got[0].qos != 2 {
+		t.Fatalf("got %v, want one delivery at QoS 2", got)
+	}
+	if slices.Sort(got[0].ids); !slices.Equal(got[0].ids, []uint32{1, 2, 3}) {
+		t.Errorf("identifiers: got %v, want 1, 2, 3", got[0].ids)
+	}
+}
+
+// TestMaxSubscriptions refuses one more, and no replacement.
+func TestMaxSubscriptions(t *testing.T) {
+	r := newRoom(t, broker.Config{MaxSubscriptions: 2})
+	s := r.connect(t, "s")
+	subs := []broker.Subscribe{{TopicFilter: "a"}, {TopicFilter: "b"}, {TopicFilter: "c"}, {TopicFilter: "a", ID: 1}}
+	errs, err := s.s.Subscribe(s.sc, s.epoch, subs)
+	if err != nil || errs[0] != nil || errs[1] != nil || !errors.Is(errs[2], broker.ErrQuotaExceeded) || errs[3] != nil {
+		t.Errorf("got %v and %v, want the third refused with %v", errs, err, broker.ErrQuotaExceeded)
+	}
+	if got := r.Stats().Subscriptions; got != 2 {
+		t.Errorf("subscriptions: got %d, want 2", got)
+	}
+	if s.s.ClientID() != "s" || s.s.App() != r.app {
+		t.Errorf("Session: got client %q, want \"s\"", s.s.ClientID())
+	}
+}
+
+// TestKeepsProperties keeps all of a borrowed message.
+func TestKeepsProperties(t *testing.T) {
+	r := newRoom(t, broker.Config{})
+	s, p := r.connect(t, "s", expiry(never)), r.connect(t, "p")
+	s.subscribe("t", 1)
+	s.detach()
+	props := []byte{1, 2, 3}
+	p.publish("t", "hello", 1, func(m *broker.Message) { m.Properties = props })
+	clear(props)
+	var got broker.Message
+	r.connect(t, "s", expiry(never), func(c *broker.Connect) {
+		c.Link.(*link).verdict = func(d *broker.Delivery) broker.Verdict {
+			got = *d.Message
+			return broker.Sent
+		}
+	})
+	if got.TopicName != "t" || string(got.Payload) != "hello" || !slices.Equal(got.Properties, []byte{1, 2, 3}) {
+		t.Errorf("got %q, %q, %v, want t, hello, [1 2 3]", got.TopicName, got.Payload, got.Properties)
 	}
 }

@@ -31,6 +31,7 @@
 // # Locks, outermost first
 //
 //	registry shard → Session.mu → topic index, Link output, deadlines, Store hand-over
+//	retained messages → Store hand-over
 //	no two Sessions are locked at once
 //	no lock is held over a system call
 package broker

@@ -432,3 +432,24 @@ func TestPageArrivesLate(t *testing.T) {
 		})
 	}
 }
+
+// TestRestartEndsSessions restarts with the record of a Session that was to end with
+// its connection.
+func TestRestartEndsSessions(t *testing.T) {
+	st := memory.New()
+	r := newRoom(t, broker.Config{Store: st})
+	s, p := r.connect(t, "s", expiry(never)), r.connect(t, "p")
+	s.subscribe("t", 1)
+	s = r.connect(t, "s") // from now on it ends with its connection
+	p.publishAll("t", 1, 1, 3, broker.Accepted)
+	if !s.Present {
+		t.Error("before the restart: got no Session, want it present")
+	}
+	r = newRoom(t, broker.Config{Store: st})
+	s = r.connect(t, "s", expiry(never))
+	if got := s.link.take(); s.Present || len(got) != 0 {
+		t.Errorf("after the restart: got Session Present %t, deliveries %v, want neither", s.Present, got)
+	}
+	s.leave(broker.Leave{Expiry: new(uint32)})
+	r.wantIdle(t)
+}

@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -146,4 +147,53 @@ func TestSharedFleet(t *testing.T) {
 	}
 	keeper.leave(broker.Leave{Expiry: new(uint32)})
 	r.wantIdle(t)
+}
+
+// retainHook is a Store that notes what it is given to retain.
+type retainHook struct {
+	*memory.Store
+	mu   sync.Mutex
+	last map[string]string
+}
+
+// SetRetained implements broker.Store.
+func (st *retainHook) SetRetained(_, name string, m *broker.Message, c broker.Commit) {
+	for range 3 {
+		runtime.Gosched()
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if m == nil {
+		delete(st.last, name)
+	} else {
+		st.last[name] = string(m.Payload)
+	}
+	if c != nil {
+		c.Committed(nil)
+	}
+}
+
+// TestRetainedOrder retains and removes messages of one Topic Name at the same
+// time. RAM and Store agree in the end.
+func TestRetainedOrder(t *testing.T) {
+	st := &retainHook{Store: memory.New(), last: make(map[string]string)}
+	r := newRoom(t, broker.Config{Store: st})
+	publishers := []*client{r.connect(t, "0"), r.connect(t, "1"), r.connect(t, "2"), r.connect(t, "3")}
+	for round := range 500 {
+		var wg sync.WaitGroup
+		for i, c := range publishers {
+			payload := []string{"", "1", "2", "3"}[i]
+			wg.Go(func() { c.publish(fmt.Sprint("t/", round), payload, 1, retained) })
+		}
+		wg.Wait()
+	}
+	s := r.connect(t, "s")
+	s.subscribe("t/#", 1)
+	got := make(map[string]string)
+	for _, d := range s.link.take() {
+		got[d.topic] = d.payload
+	}
+	if !maps.Equal(got, st.last) {
+		t.Errorf("in RAM: got %v, want what is in the Store: %v", got, st.last)
+	}
 }

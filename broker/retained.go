@@ -19,6 +19,8 @@ type retainedJob struct {
 // m has no payload: v5 [MQTT-3.3.1-5], [MQTT-3.3.1-6], v3.1.1 [MQTT-3.3.1-5], [MQTT-3.3.1-10].
 func (a *App) retain(sc *Scratch, m *Message) Result {
 	b := a.broker
+	a.retainMu.Lock()
+	defer a.retainMu.Unlock()
 	if len(m.Payload) == 0 {
 		a.retained.Delete(m.TopicName)
 		b.store.SetRetained(a.name, strings.Clone(m.TopicName), nil, nil)

@@ -225,3 +225,39 @@ func TestRetainedStuckFirst(t *testing.T) {
 	s.ack(stuck)
 	wantPayloads(t, "after the ack", s.link.take(), 2, 10)
 }
+
+// TestRetainedRefused sends retained messages to a connection that is Full, that
+// takes no large ones, and that is ending.
+func TestRetainedRefused(t *testing.T) {
+	for qos := broker.QoS(0); qos <= 1; qos++ {
+		r := newRoom(t, broker.Config{})
+		r.connect(t, "p").retain(4, qos)
+		s := r.connect(t, "s")
+		first := true
+		s.link.verdict = func(d *broker.Delivery) broker.Verdict {
+			switch string(d.Message.Payload) {
+			case "2":
+				return broker.Oversized
+			case "3":
+				if first {
+					first = false
+					return broker.Full
+				}
+			}
+			return broker.Sent
+		}
+		s.subscribe("t/#", 1)
+		wantPayloads(t, "before it is Full", s.link.take(), 1, 1)
+		s.resume()
+		wantPayloads(t, "after that", s.link.take(), 3, 4)
+		if got := r.Stats().Dropped["oversized"]; got != 1 {
+			t.Errorf("oversized: got %d, want 1", got)
+		}
+		s.link.setVerdict(broker.Gone)
+		s.subscribe("t/#", 1)
+		s.detach()
+		if got := r.Stats().Inflight; got != 0 {
+			t.Errorf("in flight: got %d, want 0", got)
+		}
+	}
+}
