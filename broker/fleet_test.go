@@ -212,14 +212,14 @@ func (s *fleetSubscriber) wake() {
 // run is the subscriber while there are publishers.
 func (s *fleetSubscriber) run() {
 	for !s.f.stop() {
-		switch p := s.rand.IntN(60); {
-		case p == 0: // away for a while
+		switch s.rand.IntN(60) {
+		case 0: // away for a while
 			s.c.detach()
 			for range s.rand.IntN(300) {
 				runtime.Gosched()
 			}
 			s.connect()
-		case p == 1: // another connection takes over
+		case 1: // another connection takes over
 			s.connect()
 		default:
 			s.receive()
