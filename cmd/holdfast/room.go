@@ -52,6 +52,8 @@ func startRoom(c *config.Config, listeners []net.Listener, log *slog.Logger, met
 		MaxInflight:         s.MaxInflight,
 		MaxQueuedMessages:   s.MaxQueuedMessages,
 		MaxQueuedBytes:      int(s.MaxQueuedBytes),
+		MaxWaitingMessages:  s.MaxWaitingMessages,
+		MaxWaitingBytes:     int(s.MaxWaitingBytes),
 		MaxRetained:         s.MaxRetained,
 		MaxSubscriptions:    s.MaxSubscriptions,
 		MaxSessionExpiry:    orNone(s.SessionExpiryMax),

@@ -68,6 +68,14 @@ type Broker struct {
 	// message of the largest size could never be queued.
 	MaxQueuedBytes Size `yaml:"max_queued_bytes"`
 
+	// MaxWaitingMessages is the largest number of publishes that may wait for one Session whose queue is
+	// full, of all publishers together. Beyond it they are refused: an MQTT 5 publisher gets 0x97, the
+	// connection of an MQTT 3 publisher rests and is closed without an acknowledgement.
+	MaxWaitingMessages int `yaml:"max_waiting_messages"`
+
+	// MaxWaitingBytes bounds the same by bytes. It is at least max_packet_size.
+	MaxWaitingBytes Size `yaml:"max_waiting_bytes"`
+
 	// MaxRetained is the largest number of retained messages.
 	MaxRetained int `yaml:"max_retained"`
 
@@ -117,6 +125,8 @@ func Default() *Config {
 			MaxInflight:         32768,
 			MaxQueuedMessages:   1000,
 			MaxQueuedBytes:      1 << 20,
+			MaxWaitingMessages:  65536,
+			MaxWaitingBytes:     64 << 20,
 			MaxRetained:         1_000_000,
 			MaxSubscriptions:    1000,
 			MaxPacketSize:       1 << 20,
@@ -136,6 +146,8 @@ func Edge() *Config {
 	c.Broker.MaxInflight = 1024
 	c.Broker.MaxQueuedMessages = 200
 	c.Broker.MaxQueuedBytes = 256 << 10
+	c.Broker.MaxWaitingMessages = 4096
+	c.Broker.MaxWaitingBytes = 4 << 20
 	c.Broker.MaxRetained = 100_000
 	c.Broker.MaxSubscriptions = 100
 	c.Broker.MaxPacketSize = 128 << 10

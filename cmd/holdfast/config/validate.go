@@ -91,6 +91,10 @@ func (b *Broker) check(f *faults) {
 	within(f, "broker.loops", b.Loops, 0, maxLoops)
 	within(f, "broker.max_inflight", b.MaxInflight, 1, 65535)
 	within(f, "broker.max_queued_messages", b.MaxQueuedMessages, 1, maxQueueLength)
+	within(f, "broker.max_waiting_messages", b.MaxWaitingMessages, 1, maxQueueLength)
+	if b.MaxWaitingBytes < b.MaxPacketSize {
+		f.add("broker.max_waiting_bytes", "%v is less than broker.max_packet_size (%v): the largest message could never wait", b.MaxWaitingBytes, b.MaxPacketSize)
+	}
 	within(f, "broker.max_retained", b.MaxRetained, 1, maxRetained)
 	within(f, "broker.max_subscriptions", b.MaxSubscriptions, 1, maxQueueLength)
 	within(f, "broker.max_packet_size", b.MaxPacketSize, minPacketSize, maxPacketSize)
