@@ -232,7 +232,7 @@ func rawBytes(s string) ([]byte, error) {
 			b = append(b, part...)
 			continue
 		}
-		for _, w := range strings.Fields(part) {
+		for w := range strings.FieldsSeq(part) {
 			digits, times, ok := strings.Cut(w, "*")
 			x, err := hex.DecodeString(digits)
 			n := 1
