@@ -7,7 +7,9 @@ import (
 )
 
 // withLabels puts a citation in for each L.
-func withLabels(text string) string { return bare.Replace(strings.ReplaceAll(text, "L", "v5 [MQTT-1.5.4-1]")) }
+func withLabels(text string) string {
+	return bare.Replace(strings.ReplaceAll(text, "L", "v5 [MQTT-1.5.4-1]"))
+}
 
 func tests(all []Citation) (names []string) {
 	for _, c := range all {
