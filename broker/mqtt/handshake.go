@@ -45,7 +45,7 @@ func (c *conn) onConnect(f packet.Frame) error {
 	c.setKeepAlive(p, answer)
 	answer.MaximumPacketSize = uint32(cfg.MaxPacketSize)
 	answer.TopicAliasMaximum = uint16(cfg.TopicAliasMaximum)
-	if p.RequestResponseInfo {
+	if p.RequestResponseInfo && !strings.ContainsAny(id, "+#") { // it is to begin Topic Names
 		answer.ResponseInformation = "response/" + id + "/"
 	}
 	c.state = connecting

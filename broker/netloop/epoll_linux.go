@@ -26,7 +26,7 @@ const busyEvents = 8
 // that does not for 10 ms is taken for one that hogs its processor, and the
 // runtime's monitor then takes the processor away in every system call and
 // wakes 50,000 times a second to do so. That costs more than serving a message.
-const yieldEvery = 4 * time.Millisecond
+const yieldEvery = 8 * time.Millisecond
 
 // maxWait is the longest sleep of a loop.
 const maxWait = time.Hour
