@@ -99,8 +99,7 @@ func DecodeConnect(f Frame) (*Connect, error) {
 
 // withVersion sets the version in which to answer err.
 func withVersion(err error, v Version) error {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		e.Version = v
 	}
 	return err

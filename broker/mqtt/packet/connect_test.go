@@ -39,7 +39,7 @@ func TestConnectRefused(t *testing.T) {
 		{"Will Topic missing v3.1.1 [MQTT-3.1.2-9]", one, 0x10, `0004 "MQTT" 04 06 0000 0001 "c"`, ErrTruncated, MalformedPacket},
 		{"Will Message missing v5 [MQTT-3.1.2-9]", one, 0x10, `0004 "MQTT" 05 06 0000 00 0001 "c" 00 0001 "w"`, ErrTruncated, MalformedPacket},
 		{"Will Properties missing v5 [MQTT-3.1.2-9]", one, 0x10, `0004 "MQTT" 05 06 0000 00 0001 "c"`, ErrTruncated, MalformedPacket},
-		{"Will Topic with wildcard v5 [MQTT-4.7.1-1]", one, 0x10, `0004 "MQTT" 05 06 0000 00 0001 "c" 00 0001 "#" 0000`, ErrTopicName, TopicNameInvalid},
+		{"Will Topic with wildcard v5 [MQTT-4.7.0-1]", one, 0x10, `0004 "MQTT" 05 06 0000 00 0001 "c" 00 0001 "#" 0000`, ErrTopicName, TopicNameInvalid},
 		{"Will Topic empty v5 [MQTT-4.7.3-1]", one, 0x10, `0004 "MQTT" 05 06 0000 00 0001 "c" 00 0000 0000`, ErrTopicName, TopicNameInvalid},
 		{"Will Topic not UTF-8 v5 [MQTT-3.1.3-11] v3.1.1 [MQTT-3.1.3-10]", one, 0x10, `0004 "MQTT" 04 06 0000 0001 "c" 0001 ff 0000`, ErrString, MalformedPacket},
 		{"user name missing v3.1.1 [MQTT-3.1.2-19]", one, 0x10, `0004 "MQTT" 04 82 0000 0001 "c"`, ErrTruncated, MalformedPacket},

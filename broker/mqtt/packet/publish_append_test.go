@@ -20,7 +20,7 @@ func TestAppendPublish(t *testing.T) {
 	}{
 		{"QoS 0", V311, PublishOut{Topic: "a/b", Payload: []byte("hi")}, pkt(0x30, `0003 "a/b" "hi"`)},
 		{"no payload", V31, PublishOut{Topic: "a/b"}, pkt(0x30, `0003 "a/b"`)},
-		{"packet id of QoS 0 is ignored", V311, PublishOut{Topic: "a", PacketID: 5}, pkt(0x30, `0001 "a"`)},
+		{"packet id of QoS 0 is ignored, v3.1.1 [MQTT-2.3.1-5]", V311, PublishOut{Topic: "a", PacketID: 5}, pkt(0x30, `0001 "a"`)},
 		{"DUP of QoS 0 is ignored, v5 [MQTT-3.3.1-2]", V5, PublishOut{Topic: "a", Dup: true}, pkt(0x30, `0001 "a" 00`)},
 		{"all flags", V311, full, pkt(0x3d, `0003 "a/b" 1234 "hi"`)},
 		{"all properties", V5, full, pkt(0x3d, `0003 "a/b" 1234 [02 00000009 23 0007 0b 01 0b ac02 03 0001 "t"] "hi"`)},

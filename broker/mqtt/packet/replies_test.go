@@ -81,7 +81,7 @@ func TestAppendSubAck(t *testing.T) {
 		{"5 without reason string, v5 [MQTT-3.9.2-1]", AppendSubAck(nil, V5, &ack, 10), pkt(0x90, `0007 00 02 87`)},
 		{"5 fits in no way", AppendSubAck(nil, V5, &ack, 6), nil},
 		{"unsuback 3.1", AppendUnsubAck(nil, V31, &ack, 0), pkt(0xb0, `0007`)},
-		{"unsuback 5", AppendUnsubAck(nil, V5, &SubAck{PacketID: 7, Reasons: []ReasonCode{NoSubscriptionExisted}}, 0), pkt(0xb0, `0007 00 11`)},
+		{"unsuback 5, v5 [MQTT-2.2.2-1]", AppendUnsubAck(nil, V5, &SubAck{PacketID: 7, Reasons: []ReasonCode{NoSubscriptionExisted}}, 0), pkt(0xb0, `0007 00 11`)},
 	}
 	for _, tt := range tests {
 		if !bytes.Equal(tt.got, tt.want) {
