@@ -71,7 +71,7 @@ func TestPublishToNobody(t *testing.T) {
 
 // TestQueueInOrder fills connection, queue and waiting list of a subscriber and
 // lets it take all in small portions. Nothing is lost, and all is in order:
-// v5 [MQTT-4.6.0-6], v3.1.1 [MQTT-4.6.0-6].
+// v5 [MQTT-4.6.0-5], [MQTT-4.6.0-6], v3.1.1 [MQTT-4.6.0-5], [MQTT-4.6.0-6].
 func TestQueueInOrder(t *testing.T) {
 	for _, life := range []uint32{0, never} {
 		t.Run(fmt.Sprintf("expiry %d", life), func(t *testing.T) {
@@ -150,7 +150,7 @@ func TestWaitingEnds(t *testing.T) {
 }
 
 // TestReceiveMaximum has no more in flight than the client has said, and goes
-// on with each acknowledgement: v5 [MQTT-3.3.4-7], [MQTT-3.3.4-9].
+// on with each acknowledgement: v5 [MQTT-3.3.4-9], [MQTT-4.9.0-1], [MQTT-4.9.0-2].
 func TestReceiveMaximum(t *testing.T) {
 	r := newRoom(t, broker.Config{})
 	s, p := r.connect(t, "s", receiveMaximum(2)), r.connect(t, "p")

@@ -151,7 +151,7 @@ func TestRepeatWhileFull(t *testing.T) {
 }
 
 // TestRepeatReceiveMaximum reconnects with a smaller Receive Maximum than there
-// are messages in flight: v5 [MQTT-3.3.4-7].
+// are messages in flight: v5 [MQTT-3.3.4-9].
 func TestRepeatReceiveMaximum(t *testing.T) {
 	r := newRoom(t, broker.Config{})
 	s, p := r.connect(t, "s", expiry(never)), r.connect(t, "p")

@@ -36,13 +36,13 @@ var badV5 = []badPacket{
 	{"flags of SUBSCRIBE", `80 07 00 01 00 00 01 "t" 00`, "DISCONNECT 81"},
 	{"flags of UNSUBSCRIBE", `a3 06 00 01 00 00 01 "t"`, "DISCONNECT 81"},
 	{"flags of PINGREQ", `c1 00`, "DISCONNECT 81"},
-	{"flags of DISCONNECT", `e8 00`, "DISCONNECT 81"},
+	{"flags of DISCONNECT", `e8 00`, "DISCONNECT 81"}, // v5 [MQTT-3.14.1-1]
 	{"flags of AUTH", `f2 00`, "DISCONNECT 81"},
 	{"DUP in PUBREL", `6a 02 00 01`, "DISCONNECT 81"},
 
 	{"Remaining Length of five bytes", `30 80 80 80 80 01`, "DISCONNECT 81"},
 	{"Remaining Length not in shortest form", `c0 80 00`, "DISCONNECT 81"},
-	{"packet of 268,435,455 bytes", `30 ff ff ff 7f`, "DISCONNECT 95"}, // v5 [MQTT-3.1.2-24]
+	{"packet of 268,435,455 bytes", `30 ff ff ff 7f`, "DISCONNECT 95"}, // v5 [MQTT-3.2.2-15]
 	{"PINGREQ with a body", `c0 01 00`, "DISCONNECT 81"},
 
 	{"QoS 3", `36 06 00 01 "t" 00 01 00`, "DISCONNECT 81"},               // v5 [MQTT-3.3.1-4]
@@ -52,7 +52,7 @@ var badV5 = []badPacket{
 	{"PUBLISH without a body", `30 00`, "DISCONNECT 81"},
 	{"Topic Name beyond the packet", `30 04 00 05 "t" 00`, "DISCONNECT 81"},
 	{"no Topic Name and no alias", `30 03 00 00 00`, "DISCONNECT 82"},                      // v5 3.3.2.1
-	{"wildcard in Topic Name", `30 06 00 03 "t/+" 00`, "DISCONNECT 90"},                    // v5 [MQTT-3.3.2-2]
+	{"wildcard in Topic Name", `30 06 00 03 "t/+" 00`, "DISCONNECT 90"},                    // v5 [MQTT-3.3.2-2], [MQTT-4.7.0-1]
 	{"wildcard # in Topic Name", `30 04 00 01 "#" 00`, "DISCONNECT 90"},                    // v5 [MQTT-3.3.2-2]
 	{"Topic Name not UTF-8", `30 05 00 02 c3 28 00`, "DISCONNECT 81"},                      // v5 [MQTT-1.5.4-1]
 	{"surrogate in Topic Name", `30 06 00 03 ed a0 80 00`, "DISCONNECT 81"},                // v5 [MQTT-1.5.4-1]
@@ -131,7 +131,7 @@ var badV3 = []badPacket{
 	{"DUP with QoS 0", `38 03 00 01 "t"`, ""},                              // v3.1.1 [MQTT-3.3.1-2]
 	{"Packet Identifier 0", `32 05 00 01 "t" 00 00`, ""},                   // v3.1.1 [MQTT-2.3.1-1]
 	{"no Topic Name", `30 02 00 00`, ""},                                   // v3.1.1 [MQTT-4.7.3-1]
-	{"wildcard in Topic Name", `30 05 00 03 "t/+"`, ""},                    // v3.1.1 [MQTT-3.3.2-2]
+	{"wildcard in Topic Name", `30 05 00 03 "t/+"`, ""},                    // v3.1.1 [MQTT-3.3.2-2], [MQTT-4.7.1-1]
 	{"Topic Name not UTF-8", `30 04 00 02 c3 28`, ""},                      // v3.1.1 [MQTT-1.5.3-1]
 	{"U+0000 in Topic Name", `30 05 00 03 "a" 00 "b"`, ""},                 // v3.1.1 [MQTT-1.5.3-2]
 	{"$SYS", `30 09 00 07 "$SYS/my"`, ""},                                  //
@@ -168,9 +168,9 @@ var badConnect = []badPacket{
 	{"Will QoS 3", `10 15 00 04 "MQTT" 05 1e 00 3c 00 00 01 "x" 00 00 01 "w" 00 01 "m"`, "CONNACK 81"}, // v5 [MQTT-3.1.2-12]
 	{"Will Topic with a wildcard", `10 15 00 04 "MQTT" 05 06 00 3c 00 00 01 "x" 00 00 01 "#" 00 01 "m"`, "CONNACK 90"},
 	{"Will cut off", `10 0e 00 04 "MQTT" 05 06 00 3c 00 00 01 "x"`, "CONNACK 81"},
-	{"user name cut off", `10 0e 00 04 "MQTT" 05 82 00 3c 00 00 01 "x"`, "CONNACK 81"},
+	{"user name cut off", `10 0e 00 04 "MQTT" 05 82 00 3c 00 00 01 "x"`, "CONNACK 81"}, // v5 [MQTT-3.1.4-1]
 	{"trailing bytes", `10 0f 00 04 "MQTT" 05 02 00 3c 00 00 01 "x" 00`, "CONNACK 81"},
-	{"Client Identifier not UTF-8", `10 0e 00 04 "MQTT" 05 02 00 3c 00 00 01 ff`, "CONNACK 81"},
+	{"Client Identifier not UTF-8", `10 0e 00 04 "MQTT" 05 02 00 3c 00 00 01 ff`, "CONNACK 81"}, // v5 [MQTT-3.1.3-8]
 	{"U+0000 in Client Identifier", `10 0e 00 04 "MQTT" 05 02 00 3c 00 00 01 00`, "CONNACK 81"},
 	{"Receive Maximum 0", `10 11 00 04 "MQTT" 05 02 00 3c 03 21 00 00 00 01 "x"`, "CONNACK 82"},
 	{"Maximum Packet Size 0", `10 13 00 04 "MQTT" 05 02 00 3c 05 27 00 00 00 00 00 01 "x"`, "CONNACK 82"},

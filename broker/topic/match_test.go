@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// matchTests are the examples of v5 4.7 and v3.1.1 4.7, and the corners they leave.
+// matchTests are the examples of v5 4.7 and v3.1.1 4.7, and the corners they leave:
+// what matches decides what a subscriber gets, v5 [MQTT-3.3.2-3], v3.1.1 [MQTT-3.3.2-3].
 var matchTests = []struct {
 	filter, name string
 	want         bool
@@ -47,7 +48,7 @@ var matchTests = []struct {
 	{"+/+/#", "a/b", true},
 	{"+/+/#", "a", false},
 
-	// 4.7.2: topics beginning with $
+	// 4.7.2: topics beginning with $: v5 [MQTT-4.7.2-1], v3.1.1 [MQTT-4.7.2-1]
 	{"#", "$SYS/monitor/Clients", false},
 	{"+/monitor/Clients", "$SYS/monitor/Clients", false},
 	{"+/#", "$SYS", false},
@@ -60,7 +61,7 @@ var matchTests = []struct {
 	{"/+", "/$SYS", true},
 	{"$SYS/x", "$SYS/x", true},
 
-	// 4.7.3: case, spaces, empty levels, no normalization
+	// 4.7.3: case, spaces, empty levels, no normalization: v5 [MQTT-4.7.3-4], v3.1.1 [MQTT-4.7.3-4]
 	{"ACCOUNTS", "Accounts", false},
 	{"Accounts payable", "Accounts payable", true},
 	{"/finance", "finance", false},

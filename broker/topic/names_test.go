@@ -25,10 +25,10 @@ func TestValidateName(t *testing.T) {
 		{strings.Repeat("x", MaxLen), nil},
 
 		{"", ErrEmpty}, // v5 [MQTT-4.7.3-1]
-		{strings.Repeat("x", MaxLen+1), ErrTooLong}, // v5 [MQTT-4.7.3-3]
+		{strings.Repeat("x", MaxLen+1), ErrTooLong}, // v5 [MQTT-4.7.3-3], v3.1.1 [MQTT-4.7.3-3]
 		{"a\x00", ErrNull},                          // v5 [MQTT-4.7.3-2]
 		{"\x00", ErrNull},
-		{"a/+", ErrWildcardInName}, // v5 [MQTT-3.3.2-2]
+		{"a/+", ErrWildcardInName}, // v5 [MQTT-3.3.2-2], [MQTT-4.7.0-1], v3.1.1 [MQTT-4.7.1-1]
 		{"a/#", ErrWildcardInName},
 		{"a+b", ErrWildcardInName},
 		{"\x80", ErrNotUTF8}, // v5 [MQTT-1.5.4-1]
@@ -84,13 +84,13 @@ func TestValidateFilter(t *testing.T) {
 		{strings.Repeat("x", MaxLen+1), ErrTooLong},
 		{"a\x00b", ErrNull},
 		{"a/\xed\xa0\x80", ErrNotUTF8},
-		{"sport/tennis#", ErrWildcardPlace}, // v5 [MQTT-4.7.1-1]
+		{"sport/tennis#", ErrWildcardPlace}, // v5 [MQTT-4.7.1-1], v3.1.1 [MQTT-4.7.1-2]
 		{"sport/tennis/#/ranking", ErrWildcardPlace},
 		{"#/", ErrWildcardPlace},
 		{"##", ErrWildcardPlace},
 		{"+#", ErrWildcardPlace},
 		{"#+", ErrWildcardPlace},
-		{"sport+", ErrWildcardPlace}, // v5 [MQTT-4.7.1-2]
+		{"sport+", ErrWildcardPlace}, // v5 [MQTT-4.7.1-2], v3.1.1 [MQTT-4.7.1-3]
 		{"+sport", ErrWildcardPlace},
 		{"a/+b/c", ErrWildcardPlace},
 		{"a/b+/c", ErrWildcardPlace},

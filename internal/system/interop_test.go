@@ -9,6 +9,7 @@ import (
 
 // Each client publishes to each client, through our broker and through mosquitto, in every version and
 // QoS. holdfast's pub and sub are Paho's Go clients: paho.mqtt.golang for MQTT 3, paho.golang for 5.
+// Clients and brokers of others need nothing of ours to do so: v3.1.1 [MQTT-7.0.0-2].
 func TestClientsInteroperate(t *testing.T) {
 	n := startNode(t)
 	brokers := []struct{ name, port string }{{"holdfast", n.port}, {"mosquitto", startMosquitto(t)}}
