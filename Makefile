@@ -11,6 +11,7 @@ export PATH      := $(BIN):$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 VERSION          ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS          := -X main.version=$(VERSION)
 GOLANGCI_VERSION := 2.15.0
+MQTTJS           := internal/system/testdata/clients/js
 BENCHSTAT        := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
 # How long each fuzz target runs, and which packages `fuzz`, `bench` and `bench-compare` look at.
@@ -106,13 +107,19 @@ bench-compare: ## Go benchmarks of REF (default HEAD~1) against the working tree
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKG) | tee "$$dir/new.txt"; \
 	go run $(BENCHSTAT) "$$dir/old.txt" "$$dir/new.txt"
 
-# The race detector needs a C compiler; the end-to-end tests need mosquitto and its clients.
+# The race detector needs a C compiler; the end-to-end tests need mosquitto, and client libraries in C, Python and
+# JavaScript (internal/system/testdata/clients). Debian's own python3 sees Debian's Python packages, another may not.
 .PHONY: install-tools
-install-tools: ## Install what `make test` needs and is missing (Debian packages, golangci-lint)
+install-tools: ## Install what `make test` needs and is missing (Debian packages, mqtt.js, golangci-lint)
 	@missing=(); \
 	command -v gcc >/dev/null || missing+=(gcc libc6-dev); \
 	command -v mosquitto >/dev/null || missing+=(mosquitto); \
 	command -v mosquitto_pub >/dev/null && command -v mosquitto_sub >/dev/null || missing+=(mosquitto-clients); \
+	gcc -E -include mosquitto.h -x c /dev/null >/dev/null 2>&1 || missing+=(libmosquitto-dev); \
+	gcc -E -include MQTTAsync.h -x c /dev/null >/dev/null 2>&1 || missing+=(libpaho-mqtt-dev); \
+	/usr/bin/python3 -c 'import paho.mqtt.client' 2>/dev/null || missing+=(python3-paho-mqtt); \
+	command -v node >/dev/null || missing+=(nodejs); \
+	command -v npm >/dev/null || missing+=(npm); \
 	if [ $${#missing[@]} -gt 0 ]; then \
 		as_root=(); \
 		if [ "$$(id -u)" -ne 0 ]; then \
@@ -124,6 +131,12 @@ install-tools: ## Install what `make test` needs and is missing (Debian packages
 		"$${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$${missing[@]}"; \
 	fi
 	@mkdir -p $(BIN)
+	@if ! cmp -s $(MQTTJS)/package-lock.json $(BIN)/mqttjs/installed; then \
+		mkdir -p $(BIN)/mqttjs; \
+		cp $(MQTTJS)/package.json $(MQTTJS)/package-lock.json $(BIN)/mqttjs; \
+		(cd $(BIN)/mqttjs && npm ci --ignore-scripts --no-audit --no-fund); \
+		cp $(MQTTJS)/package-lock.json $(BIN)/mqttjs/installed; \
+	fi
 	@if ! $(BIN)/golangci-lint version 2>/dev/null | grep -qF '$(GOLANGCI_VERSION)'; then \
 		echo "building golangci-lint $(GOLANGCI_VERSION) into bin (takes some minutes)"; \
 		GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(GOLANGCI_VERSION); \
