@@ -135,8 +135,13 @@ type leftovers struct {
 	shared  []item       // messages of Shared Subscriptions for other members
 }
 
-// retire takes the Session out of service, with mu held.
+// retire takes the Session out of service, with mu held. Only the first call
+// has an effect: between the end of a Session and its removal from the registry
+// a clean start may find it there.
 func (s *Session) retire(sc *Scratch, reason error) leftovers {
+	if s.has(flagEnded) {
+		return leftovers{}
+	}
 	left := leftovers{session: s, subs: s.subs}
 	if s.link != nil {
 		s.link.End(reason)

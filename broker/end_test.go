@@ -1,0 +1,64 @@
+package broker
+
+import "testing"
+
+// forgetful is a Store that keeps nothing, of which these tests need little.
+type forgetful struct{ Store }
+
+func (forgetful) SaveSession(SessionKey, *SessionRecord) {}
+func (forgetful) DeleteSession(SessionKey)               {}
+
+// deaf is a Link to nobody.
+type deaf struct{}
+
+func (deaf) Deliver(*Delivery) Verdict { return Gone }
+func (deaf) Release(PacketID, any)     {}
+func (deaf) Yield(any)                 {}
+func (deaf) End(error)                 {}
+
+// TestCleanStartFindsEnded has a clean start come between the end of a Session
+// and its removal from the registry. The Session must be counted out once, with
+// what its mailbox held.
+func TestCleanStartFindsEnded(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		count, bytes  int
+		before, after Stats
+	}{
+		{"empty", 0, 0, Stats{Sessions: 1}, Stats{Sessions: 1, Connected: 1}},
+		{"with a mailbox", 3, 300, Stats{Sessions: 1, Queued: 3, QueuedBytes: 300}, Stats{Sessions: 1, Connected: 1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := New(Config{Store: forgetful{}})
+			defer b.Close()
+			sc := b.NewScratch(nil)
+			old := newSession(b.App(DefaultApp), "c")
+			b.App(DefaultApp).replace(sc, old)
+			sc.gauges.sessions.add(1)
+			old.restore(sc, &SessionRecord{Expiry: 60, Count: c.count, Bytes: c.bytes})
+			wantGauges(t, "before", b.Stats(), c.before)
+
+			old.mu.Lock()
+			left := old.retire(sc, ErrTakenOver) // the first half of finish
+			old.mu.Unlock()
+			b.Connect(sc, &Connect{App: old.app, ClientID: "c", CleanStart: true, Link: deaf{}}, func(got Connected) {
+				if got.Err != nil || got.Present {
+					t.Errorf("Connect: got error %v, Session Present %t, want nil and false", got.Err, got.Present)
+				}
+			})
+			old.app.forget(old, true) // the second half
+			left.settle(sc)
+			wantGauges(t, "after", b.Stats(), c.after)
+		})
+	}
+}
+
+func wantGauges(t *testing.T, when string, got, want Stats) {
+	t.Helper()
+	if got.Sessions != want.Sessions || got.Connected != want.Connected ||
+		got.Queued != want.Queued || got.QueuedBytes != want.QueuedBytes {
+		t.Errorf("%s: got %d sessions, %d connected, %d messages of %d bytes queued, want %d, %d, %d of %d", when,
+			got.Sessions, got.Connected, got.Queued, got.QueuedBytes,
+			want.Sessions, want.Connected, want.Queued, want.QueuedBytes)
+	}
+}
