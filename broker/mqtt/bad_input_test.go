@@ -180,6 +180,9 @@ var badConnect = []badPacket{
 	{"property of PUBLISH", `10 11 00 04 "MQTT" 05 02 00 3c 03 23 00 01 00 01 "x"`, "CONNACK 81"},
 }
 
+// TestBadInput sends what is malformed or forbidden. The connection is closed, with
+// the Reason Code where one may be sent, and other clients notice nothing:
+// v5 [MQTT-4.13.1-1], v3.1.1 [MQTT-4.8.0-1].
 func TestBadInput(t *testing.T) {
 	for _, group := range []struct {
 		name    string

@@ -8,11 +8,12 @@ import (
 	"unicode"
 )
 
-// entry is an element of a table, that is of a composite literal, with a name.
+// entry is an element of a table, that is of a composite literal.
 type entry struct {
 	table    ast.Node
 	from, to token.Pos
 	name     string
+	isNamed  bool
 }
 
 // maxEntryName bounds the names of entries in the report, in bytes.
@@ -26,8 +27,9 @@ func (p *testPackage) entries(f *ast.File) (all []entry) {
 			return true
 		}
 		for _, e := range table.Elts {
-			if name, ok := entryName(e); ok {
-				all = append(all, entry{table, e.Pos(), e.End(), name})
+			name, ok := entryName(e)
+			if _, isTable := e.(*ast.CompositeLit); ok || isTable {
+				all = append(all, entry{table, e.Pos(), e.End(), name, ok})
 			}
 		}
 		return true
@@ -80,19 +82,23 @@ func literal(e ast.Expr) (string, bool) {
 func (p *testPackage) entryOf(entries []entry, from, to token.Pos) string {
 	line := func(pos token.Pos) int { return p.fset.Position(pos).Line }
 	var within, after *entry
+	beside := false // an entry, maybe without a name
 	for i := range entries {
 		e := &entries[i]
 		switch {
 		case line(e.from) <= line(from) && line(to) <= line(e.to):
-			within = e
-		case line(e.from) > line(to) && e.table.Pos() < from && to < e.table.End():
+			beside = beside || line(e.to) == line(to)
+			if e.isNamed {
+				within = e
+			}
+		case e.isNamed && line(e.from) > line(to) && e.table.Pos() < from && to < e.table.End():
 			if after == nil || e.table.Pos() > after.table.Pos() {
 				after = e
 			}
 		}
 	}
 	e := within
-	if after != nil && (within == nil || after.table.Pos() > within.table.Pos()) {
+	if after != nil && !beside && (within == nil || after.table.Pos() > within.table.Pos()) {
 		e = after
 	}
 	if e == nil {

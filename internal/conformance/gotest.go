@@ -49,24 +49,26 @@ type testPackage struct {
 
 // declaration is a function, or a group of variables, constants or types.
 type declaration struct {
-	node     ast.Node
-	from, to token.Pos       // its documentation included
-	names    []string        // what it declares
-	uses     map[string]bool // identifiers that occur in it
+	node  ast.Node
+	from  token.Pos       // its documentation included
+	names []string        // what it declares
+	uses  map[string]bool // identifiers that occur in it
 }
 
-// test is the name of the test that d is, "" if it is none.
+// testKinds begin the names of tests, the better proof first.
+var testKinds = []string{"Test", "Fuzz"}
+
+// test is the name of the function that d is, "" if it is none.
 func (d *declaration) test() string {
-	f, ok := d.node.(*ast.FuncDecl)
-	if !ok || f.Recv != nil || !strings.HasPrefix(f.Name.Name, "Test") && !strings.HasPrefix(f.Name.Name, "Fuzz") {
-		return ""
+	if f, ok := d.node.(*ast.FuncDecl); ok && f.Recv == nil {
+		return f.Name.Name
 	}
-	return f.Name.Name
+	return ""
 }
 
 func (p *testPackage) add(f *ast.File) {
 	for _, node := range f.Decls {
-		d := declaration{node: node, from: node.Pos(), to: node.End(), uses: make(map[string]bool)}
+		d := declaration{node: node, from: node.Pos(), uses: make(map[string]bool)}
 		var doc *ast.CommentGroup
 		switch n := node.(type) {
 		case *ast.FuncDecl:
@@ -100,19 +102,26 @@ func (p *testPackage) add(f *ast.File) {
 
 // testOf is the test that pos belongs to, "" if there is none.
 func (p *testPackage) testOf(pos token.Pos) string {
+	at := p.fset.Position(pos)
 	var wave []*declaration
 	for i := range p.decls {
-		if d := &p.decls[i]; d.from <= pos && pos < d.to {
+		d := &p.decls[i]
+		end := p.fset.Position(d.node.End())
+		if d.from <= pos && at.Filename == end.Filename && at.Line <= end.Line { // a comment behind it included
 			wave = append(wave, d)
 		}
 	}
 	seen := make(map[*declaration]bool)
 	for len(wave) > 0 {
+		for _, kind := range testKinds {
+			for _, d := range wave {
+				if name := d.test(); strings.HasPrefix(name, kind) {
+					return name
+				}
+			}
+		}
 		var next []*declaration
 		for _, d := range wave {
-			if name := d.test(); name != "" {
-				return name
-			}
 			seen[d] = true
 			for i := range p.decls {
 				user := &p.decls[i]

@@ -57,6 +57,8 @@ func TestGoCitations(t *testing.T) {
 			[]string{"TestA: key", "TestA: field"}, ""},
 		{"a name that is joined", `func TestA() { x := []s{{typ.String() + " id 0 L", 1}} }`, []string{"TestA: id 0"}, ""},
 		{"an unprintable name", "func TestA() {\n\tx := []s{\n\t\t{\"\", 1}, // L\n\t}\n}", []string{`TestA: ""`}, ""},
+		{"beside an entry without a name", "func TestA() {\n\tx := []s{\n\t\t{f(), 1}, // L\n\t\t{\"second\", 2},\n\t}\n}", []string{"TestA"}, ""},
+		{"tests before fuzz targets", "var table = 1 // L\n\nfunc FuzzA() { _ = table }\n\nfunc TestB() { _ = table }", []string{"TestB"}, ""},
 		{"a table of its own", "var table = []s{\n\t{\"first\", 1}, // L\n}\n\nfunc help() { _ = table }\n\nfunc TestA() {}\n\nfunc FuzzB() { help() }",
 			[]string{"FuzzB: first"}, ""},
 		{"nobody's", "// help: L\nfunc help() {}", nil, "a_test.go:2:1: MQTT-1.5.4-1 is cited outside of any test"},
