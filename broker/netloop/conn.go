@@ -33,7 +33,7 @@ type Conn struct {
 	paused   bool   // by the handler
 	throttle bool   // not read because the peer does not read
 	again    bool   // in is due to be handed over again; an inputTask is posted
-	resumed  bool   // ResumeRead has been called since OnData began
+	resumed  bool   // ResumeRead or Again has been called since OnData began
 	dialing  bool   // connect has not finished
 	eof      bool   // the peer has ended its stream; closed once output is written
 
@@ -121,7 +121,12 @@ func (c *Conn) ResumeRead() {
 
 // Again has left-over input handed to OnData once more, in this loop's next
 // turn at the latest: for a handler that has left input for a reason of its own.
-func (c *Conn) Again() { c.resumeInput() }
+// Called within OnData, it lets other connections have their turn first. Nothing
+// is read until then, so that what is left over does not grow.
+func (c *Conn) Again() {
+	c.resumed = true
+	c.resumeInput()
+}
 
 // Paused tells whether PauseRead is in force.
 func (c *Conn) Paused() bool { return c.paused }
@@ -129,6 +134,9 @@ func (c *Conn) Paused() bool { return c.paused }
 // held tells whether the connection must not be read. After its end nothing
 // holds it: what the peer still sends is read and dropped.
 func (c *Conn) held() bool { return (c.paused || c.throttle) && !c.ended }
+
+// due tells whether left-over input comes before what is still to be read.
+func (c *Conn) due() bool { return c.again && !c.ended }
 
 func (c *Conn) resumeInput() {
 	if c.held() || c.ended {
@@ -157,6 +165,9 @@ func (c *Conn) inputAgain() {
 		return
 	}
 	c.again = false
+	if c.nc != nil {
+		c.updatePortable()
+	}
 	if c.held() || c.ended {
 		return // resuming posts another one
 	}
@@ -220,7 +231,7 @@ func (c *Conn) deliver(data []byte, owned bool, spare []byte) {
 	default:
 		c.in = rest
 	}
-	if c.resumed && !c.held() { // paused and resumed within OnData: it may have stopped half-way
+	if c.resumed && !c.held() { // within OnData: it may have stopped half-way
 		c.postInput()
 	}
 }

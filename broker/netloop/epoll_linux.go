@@ -210,8 +210,8 @@ func (c *Conn) updateInterest() {
 }
 
 func (c *Conn) onReadable() {
-	if c.held() {
-		return // held since this turn's events were fetched
+	if c.held() || c.due() {
+		return // held since this turn's events were fetched, or left-over input comes first
 	}
 	l := c.loop
 	// An incomplete packet's tail goes in front of what is read, so that a stream

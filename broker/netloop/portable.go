@@ -112,7 +112,7 @@ func (c *Conn) turn(data []byte, err error) bool {
 	l := c.loop
 	l.turnMu.Lock()
 	defer l.turnMu.Unlock()
-	for c.held() {
+	for c.held() || c.due() {
 		c.nc.resume.Wait()
 	}
 	l.now = l.engine.now()
