@@ -32,6 +32,10 @@ type Message struct {
 	// Expires is when the message is worth nothing any more; zero means never.
 	Expires time.Time
 
+	// Publisher is the Client Identifier of who has published a retained
+	// message, for No Local. Publish sets it; empty is the server itself.
+	Publisher string
+
 	borrowed bool
 	kept     *Message
 }

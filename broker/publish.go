@@ -119,6 +119,9 @@ func (b *Broker) Publish(sc *Scratch, p *Publish) Result {
 	sc.attended = p.Deferrer != nil
 	result := Accepted
 	if m.Retain {
+		if p.Session != nil {
+			m.Publisher = p.Session.clientID
+		}
 		result = p.App.retain(sc, m)
 	}
 	p.App.index.Match(m.TopicName, p.Session, &sc.matches)

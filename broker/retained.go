@@ -107,6 +107,10 @@ func (s *Session) sendRetained(sc *Scratch, job *retainedJob, m *Message) bool {
 		job.after = m.TopicName
 		return true
 	}
+	if m.Publisher == s.clientID && job.sub.Options.NoLocal() { // v5 [MQTT-3.8.3-3]
+		job.after = m.TopicName
+		return true
+	}
 	if !s.room() {
 		return false
 	}

@@ -158,6 +158,25 @@ func TestRetainedRepeated(t *testing.T) {
 	wantPayloads(t, "again", s.drain(), 1, 5)
 }
 
+// TestRetainedNoLocal has clients retain messages and subscribe with No Local:
+// v5 [MQTT-3.8.3-3]. What counts is the Client Identifier, not the connection.
+func TestRetainedNoLocal(t *testing.T) {
+	r := newRoom(t, broker.Config{})
+	s := r.connect(t, "s")
+	s.publish("t/1", "1", 1, retained)
+	r.connect(t, "p").publish("t/2", "2", 1, retained)
+	s.publish("t/3", "3", 0, retained)
+	s.detach()
+	s = r.connect(t, "s", receiveMaximum(1))
+	s.subscribeTo(broker.Subscribe{TopicFilter: "t/#", Options: topic.NewOptions(1, true, false, 0)})
+	got := s.link.take()
+	wantPayloads(t, "with No Local", got, 2, 2)
+	s.ack(got[0].id)
+	wantPayloads(t, "more", s.link.take(), 1, 0)
+	s.subscribeTo(broker.Subscribe{TopicFilter: "t/3", Options: topic.NewOptions(0, false, false, 0)})
+	wantPayloads(t, "without", s.link.take(), 3, 3)
+}
+
 // TestUnsubscribeCancelsRetained unsubscribes while retained messages are on their way.
 func TestUnsubscribeCancelsRetained(t *testing.T) {
 	r := newRoom(t, broker.Config{})
