@@ -93,8 +93,13 @@ func (c *conn) OnData(nc *netloop.Conn, data []byte) (consumed int) {
 		if n == 0 {
 			return consumed
 		}
+		raw := data[consumed : consumed+n]
 		consumed += n
 		count(&c.ls.packets[f.Type])
+		if c.held() && !overtakes(f.Type) {
+			c.park(f.Type, raw)
+			continue
+		}
 		if err := c.handle(f); err != nil {
 			c.fail(err)
 			return len(data)

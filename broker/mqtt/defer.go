@@ -23,6 +23,11 @@ type ackQueue struct {
 	unready int
 	pubAcks int // answers to QoS 1
 	bytes   int // of the messages that wait
+
+	holding   bool   // further publishes are parked
+	releasing bool   // an unparkTask is posted
+	parked    []byte // packets; those before parkedAt are dealt with
+	parkedAt  int
 }
 
 func (q *ackQueue) len() int { return len(q.acks) - q.head }
@@ -57,9 +62,7 @@ func (q *ackQueue) holds(id packet.PacketID) bool {
 }
 
 // maxDeferred is how many publishes of one client may wait for slow
-// subscribers before the client is not read from any more. A few, so that a
-// client which publishes to one slow subscriber is still heard when it
-// acknowledges what others have sent it; not many, because each costs memory.
+// subscribers before further ones are parked: each that waits costs objects.
 const maxDeferred = 32
 
 // deferred is a publish whose result comes later. It is both the broker's
@@ -88,13 +91,11 @@ func (c *conn) Defer() broker.Completion {
 	}
 	c.acks.unready++
 	c.acks.bytes += d.size
-	if c.tooMuchWaits() {
-		c.nc.PauseRead()
-	}
+	c.hold()
 	return d
 }
 
-// tooMuchWaits tells whether the client must not be read from: for the
+// tooMuchWaits tells whether the client is to be held: for the
 // publishes that wait, or for the answers behind them. MQTT 5 clients are held
 // to their Receive Maximum, MQTT 3 clients know none.
 func (c *conn) tooMuchWaits() bool {
@@ -103,7 +104,7 @@ func (c *conn) tooMuchWaits() bool {
 		c.version != packet.V5 && q.len() >= cfg.ReceiveMaximum
 }
 
-// littleWaits tells whether it may be read from again.
+// littleWaits tells whether it may go on.
 func (c *conn) littleWaits() bool {
 	q, cfg := c.acks, &c.ls.srv.cfg
 	return q == nil || q.unready <= maxDeferred/2 && q.bytes <= cfg.MaxDeferredBytes/2 &&
@@ -140,10 +141,7 @@ func (d *deferred) Run(*netloop.Loop) {
 		c.endQoS2()
 	}
 	c.putReady()
-	if c.nc.Paused() && c.littleWaits() {
-		c.heard = c.nc.Now()
-		c.nc.ResumeRead()
-	}
+	c.release()
 }
 
 // putReady gives the answers at the head of the queue that are ready.
@@ -154,6 +152,8 @@ func (c *conn) putReady() {
 		c.putAck(a.typ, a.id, a.code)
 	}
 	switch {
+	case q.head == len(q.acks) && q.holding: // an unparkTask follows
+		q.acks, q.head = q.acks[:0], 0
 	case q.head == len(q.acks):
 		c.acks = nil
 	case q.head > 64 && q.head > len(q.acks)/2:

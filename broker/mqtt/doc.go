@@ -17,9 +17,10 @@
 //
 // # Back-pressure
 //
-// While a Session that the message is owed to has no room, the answer waits. A
-// publisher with too many answers outstanding is not read from any more. A
-// message that cannot be taken at all is refused with Reason Code 0x97 in
+// While a Session that the message is owed to has no room, the answer waits. The
+// publishes of a client with too many answers outstanding are parked, and when
+// those are too many it is not read from any more; until then it is heard when it
+// acknowledges what others have sent it. A message that cannot be taken at all is refused with Reason Code 0x97 in
 // MQTT 5; in MQTT 3, which has no such answer, nothing is acknowledged and the
 // connection is paused and then closed, so that the client sends it again.
 package mqtt

@@ -141,11 +141,9 @@ func (c *conn) answer(id packet.PacketID, qos packet.QoS, r broker.Result) {
 			c.endQoS2()
 		}
 	}
-	if c.acks != nil {
+	if c.acks != nil && c.acks.len() > 0 { // behind one that waits
 		c.acks.push(a)
-		if c.tooMuchWaits() {
-			c.nc.PauseRead()
-		}
+		c.hold()
 		return
 	}
 	c.putAck(a.typ, a.id, a.code)

@@ -80,7 +80,7 @@ func playFile(t *testing.T, file string) {
 			t.Fatal(err)
 		}
 	default:
-		t.Errorf("answers have changed; see them with: go test -run TestScripts -update ./broker/mqtt && git diff")
+		t.Errorf("answers have changed; see them with: go test ./broker/mqtt -run TestScripts -update && git diff")
 	}
 }
 

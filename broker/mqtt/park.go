@@ -1,0 +1,99 @@
+package mqtt
+
+import (
+	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
+	"github.com/holdfast-mqtt/holdfast/broker/netloop"
+)
+
+// A client for whose publishes too many Sessions have no room is held: its
+// further publishes are parked, undecoded, until some are answered. What it acknowledges
+// meanwhile is heard at once. Otherwise clients that publish to each other,
+// each with acknowledgements behind its publishes, would hold each other up
+// for good.
+
+// maxParked bounds the bytes that are parked for one client before it is not
+// read from any more; one packet may go beyond.
+const maxParked = 64 << 10
+
+// overtakes tells whether packets of type t need not wait behind publishes.
+func overtakes(t packet.Type) bool {
+	switch t {
+	case packet.TypePubAck, packet.TypePubRec, packet.TypePubRel, packet.TypePubComp, packet.TypePingReq:
+		return true
+	}
+	return false
+}
+
+// held tells whether the client's publishes are to be parked.
+func (c *conn) held() bool { return c.acks != nil && c.acks.holding }
+
+// hold has the client's further publishes parked if too much waits.
+func (c *conn) hold() {
+	if c.tooMuchWaits() {
+		c.acks.holding = true
+	}
+}
+
+// park keeps a packet for later. Behind DISCONNECT nothing comes; not reading
+// on keeps the end of the stream from overtaking it.
+func (c *conn) park(t packet.Type, raw []byte) {
+	q := c.acks
+	if q.parkedAt > 0 && len(q.parked)+len(raw) > cap(q.parked) {
+		q.parked = q.parked[:copy(q.parked, q.parked[q.parkedAt:])]
+		q.parkedAt = 0
+	}
+	q.parked = append(q.parked, raw...)
+	if len(q.parked)-q.parkedAt > maxParked || t == packet.TypeDisconnect {
+		c.nc.PauseRead()
+	}
+}
+
+// release has parked packets dealt with in the loop's next turn, if little
+// waits: until then all that has become due is answered, and what has been put
+// out is written, so that most of what is parked need not wait again.
+func (c *conn) release() {
+	if q := c.acks; q != nil && q.holding && !q.releasing && c.littleWaits() {
+		q.releasing = true
+		c.nc.Loop().Post((*unparkTask)(c))
+	}
+}
+
+type unparkTask conn
+
+func (t *unparkTask) Run(*netloop.Loop) { (*conn)(t).unpark() }
+
+// unpark deals with parked packets until too much waits again, and reads on
+// when there is room to park more.
+func (c *conn) unpark() {
+	q := c.acks
+	if q == nil || c.state != connected {
+		return
+	}
+	q.releasing = false
+	q.holding = false
+	for q.parkedAt < len(q.parked) && !q.holding && c.state == connected {
+		f, n, err := packet.ReadFrame(q.parked[q.parkedAt:], 0)
+		if err == nil {
+			q.parkedAt += n
+			err = c.handle(f)
+		}
+		if err != nil {
+			c.fail(err)
+			return
+		}
+		c.ls.loop.FlushUrgent()
+	}
+	if c.state != connected {
+		return
+	}
+	if q.parkedAt == len(q.parked) {
+		q.parked, q.parkedAt = q.parked[:0], 0
+		if q.len() == 0 {
+			c.acks = nil
+		}
+	}
+	if c.nc.Paused() && len(q.parked)-q.parkedAt <= maxParked/2 {
+		c.heard = c.nc.Now()
+		c.nc.ResumeRead()
+	}
+}
