@@ -8,13 +8,18 @@ import (
 	"testing"
 )
 
-// pair is two programs over one client library, in one version of MQTT, with a broker to themselves or with
-// Topic Names and Client Identifiers of their own.
+// pair is two programs over one client library, in one version of MQTT, with Topic Names and Client
+// Identifiers of their own.
 type pair struct {
 	name    string // begins their Topic Names and Client Identifiers; at most 20 bytes (MQTT 3.1 allows 23)
 	present string // Session Present of a Session that goes on: 0 in MQTT 3.1, which has no such flag
-	start   func(testing.TB) *program
+	start   func() *program
 	a, b    *program // not connected between scenarios
+}
+
+// newPair starts the two. start must give programs that live as long as all scenarios.
+func newPair(name string, start func() *program) *pair {
+	return &pair{name: name, present: "1", start: start, a: start(), b: start()}
 }
 
 // scenarios are what every client library does, in this order. Those that end a program start another.
@@ -95,7 +100,7 @@ func (p *pair) will(t *testing.T) {
 	p.b.do(t, "publish "+topic+" 1 1", "published") // for the next run against the same broker
 	p.b.expect(t, topic+" 1 0 ")
 	p.b.do(t, "disconnect", "disconnected")
-	p.a = p.start(t)
+	p.a = p.start()
 }
 
 // session: what is published while the client is away waits in its Session, in order, and comes once.
@@ -107,7 +112,7 @@ func (p *pair) session(t *testing.T, crash bool) {
 	p.a.do(t, "subscribe "+topic+"# 2", "subscribed 2")
 	if crash {
 		p.a.kill(t)
-		p.a = p.start(t)
+		p.a = p.start()
 	} else {
 		p.a.do(t, "disconnect", "disconnected")
 	}

@@ -117,12 +117,9 @@ int client_connect(int port, int level, const char *client_id, int clean, const 
     MQTTAsync_connectOptions options_5 = MQTTAsync_connectOptions_initializer5;
     MQTTAsync_connectOptions *o = level == 5 ? &options_5 : &options_3;
     MQTTAsync_willOptions w = MQTTAsync_willOptions_initializer;
-    MQTTAsync previous = client;
     version = create.MQTTVersion = level; /* the library's constants are the protocol levels */
     snprintf(url, sizeof url, "tcp://127.0.0.1:%d", port);
     check(MQTTAsync_createWithOptions(&client, url, client_id, MQTTCLIENT_PERSISTENCE_NONE, NULL, &create), "create");
-    if (previous) /* only now: destroying the only client stops the library's threads, which takes it a second */
-        MQTTAsync_destroy(&previous);
     check(MQTTAsync_setCallbacks(client, NULL, on_lost, on_message, NULL), "callbacks");
     o->context = "connect";
     o->keepAliveInterval = KEEP_ALIVE;
@@ -172,4 +169,5 @@ void client_disconnect(void)
     }
     check(MQTTAsync_disconnect(client, &o), "disconnect");
     await_answer();
+    MQTTAsync_destroy(&client);
 }
