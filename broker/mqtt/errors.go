@@ -16,6 +16,7 @@ var (
 	errAliasBytes       = errors.New("topic names with an alias are too long together")
 	errTooManyLevels    = errors.New("topic has too many levels")
 	errSystemTopic      = errors.New("topic belongs to the server")
+	errAnswerTooLarge   = errors.New("answer is larger than the client's maximum packet size")
 	errConnAckTooLarge  = errors.New("CONNACK is larger than the client's maximum packet size")
 	errSessionExpiry    = errors.New("session expiry interval was 0 and cannot be changed")
 	errAckOutOfStep     = errors.New("acknowledgement does not fit the delivery's QoS")

@@ -37,8 +37,21 @@ func (c *conn) onSubscribe(f packet.Frame) error {
 			answer.Reasons[i] = c.subscribeCode(err)
 		}
 	}
-	c.put(packet.AppendSubAck(c.controlBuf(), c.version, answer, c.maxPacket))
+	if err := c.putAnswer(packet.AppendSubAck(c.controlBuf(), c.version, answer, c.maxPacket)); err != nil {
+		return err
+	}
 	c.session.Retained(c.ls.scratch, c.epoch)
+	return nil
+}
+
+// putAnswer puts out a SUBACK or UNSUBACK, which is empty if it would be larger
+// than the client takes. It must not be sent then, v5 [MQTT-3.1.2-24], and the
+// client would wait for it: it is let go.
+func (c *conn) putAnswer(b []byte) error {
+	if len(b) == 0 {
+		return refusal(packet.PacketTooLarge, "answer", errAnswerTooLarge)
+	}
+	c.put(b)
 	return nil
 }
 
@@ -83,8 +96,7 @@ func (c *conn) onUnsubscribe(f packet.Frame) error {
 			answer.Reasons[i] = packet.NoSubscriptionExisted
 		}
 	}
-	c.put(packet.AppendUnsubAck(c.controlBuf(), c.version, answer, c.maxPacket))
-	return nil
+	return c.putAnswer(packet.AppendUnsubAck(c.controlBuf(), c.version, answer, c.maxPacket))
 }
 
 // onDisconnect lets the client go.
