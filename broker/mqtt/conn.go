@@ -68,6 +68,7 @@ func (c *conn) OnOpen(nc *netloop.Conn) { nc.SetTimer(c.ls.srv.cfg.ConnectTimeou
 // OnData implements netloop.Handler.
 func (c *conn) OnData(nc *netloop.Conn, data []byte) (consumed int) {
 	c.heard = c.ls.loop.Now()
+	var share turnShare
 	for {
 		limit := c.ls.srv.cfg.MaxPacketSize
 		switch c.state {
@@ -105,6 +106,10 @@ func (c *conn) OnData(nc *netloop.Conn, data []byte) (consumed int) {
 			return len(data)
 		}
 		c.ls.loop.FlushUrgent()
+		if share.used(nc) {
+			nc.Again()
+			return consumed
+		}
 	}
 }
 

@@ -71,6 +71,7 @@ func (c *conn) unpark() {
 	}
 	q.releasing = false
 	q.holding = false
+	var share turnShare
 	for q.parkedAt < len(q.parked) && !q.holding && c.state == connected {
 		f, n, err := packet.ReadFrame(q.parked[q.parkedAt:], 0)
 		if err == nil {
@@ -82,6 +83,11 @@ func (c *conn) unpark() {
 			return
 		}
 		c.ls.loop.FlushUrgent()
+		if share.used(c.nc) {
+			q.holding = true
+			c.release()
+			return
+		}
 	}
 	if c.state != connected {
 		return

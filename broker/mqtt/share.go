@@ -1,0 +1,34 @@
+package mqtt
+
+import (
+	"time"
+
+	"github.com/holdfast-mqtt/holdfast/broker/netloop"
+)
+
+// maxTurn is how long one connection may keep its loop in a turn. A few bytes
+// may ask for much: a PUBLISH of five for a thousand deliveries, a SUBSCRIBE of
+// ten for a search among all retained messages. What a client has sent beyond
+// that waits until the loop's other connections have had their turn.
+const maxTurn = 5 * time.Millisecond
+
+// turnShare watches that a connection keeps to maxTurn. It looks at the clock
+// after 4 packets, which few turns have, and ever more rarely up to every 16.
+type turnShare struct {
+	packets int
+	end     time.Duration // on the loop's clock; 0 until the first look
+}
+
+// used counts one packet and tells whether the connection has had its share.
+func (s *turnShare) used(nc *netloop.Conn) bool {
+	s.packets++
+	n := s.packets
+	if n%16 != 0 && n != 4 && n != 8 {
+		return false
+	}
+	now := nc.Now()
+	if s.end == 0 {
+		s.end = now + maxTurn
+	}
+	return now >= s.end
+}
