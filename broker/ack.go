@@ -13,6 +13,17 @@ const (
 	OutOfStep
 )
 
+// Unacknowledged is how many deliveries the client has been sent and has not
+// acknowledged.
+func (s *Session) Unacknowledged() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.window == nil {
+		return 0
+	}
+	return s.window.unacked
+}
+
 // Ack settles a QoS 1 delivery (PUBACK).
 func (s *Session) Ack(sc *Scratch, epoch uint64, id PacketID) Outcome {
 	return s.step(sc, epoch, id, awaitAck, false)

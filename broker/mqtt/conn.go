@@ -46,6 +46,7 @@ type conn struct {
 	session     *broker.Session
 	epoch       uint64
 	expiry      uint32
+	deaf        atomic.Bool // set by the loop, read by any: not read from for what is parked, with nothing to acknowledge
 	aliasesIn   map[uint16]string
 	acks        *ackQueue // nil while no publish waits for its answer
 

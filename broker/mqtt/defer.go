@@ -28,6 +28,7 @@ type ackQueue struct {
 	releasing bool   // an unparkTask is posted
 	parked    []byte // packets; those before parkedAt are dealt with
 	parkedAt  int
+	final     bool // the last parked packet is DISCONNECT
 }
 
 func (q *ackQueue) len() int { return len(q.acks) - q.head }

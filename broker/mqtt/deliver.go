@@ -58,6 +58,10 @@ func (c *conn) Deliver(d *broker.Delivery) broker.Verdict {
 		c.nc.End(loop, packet.AppendPublish(dst, c.version, &out))
 	}
 	c.aliasesOut.commit(alias)
+	if d.QoS > 0 && c.deaf.Load() {
+		c.deaf.Store(false)
+		c.nc.Loop().Post((*hearTask)(c))
+	}
 	return broker.Sent
 }
 

@@ -11,9 +11,14 @@ import (
 // each with acknowledgements behind its publishes, would hold each other up
 // for good.
 
-// maxParked bounds the bytes that are parked for one client before it is not
-// read from any more; one packet may go beyond.
-const maxParked = 64 << 10
+// Bounds of the bytes that are parked for one client before it is not read from
+// any more; one packet may go beyond. A client that has deliveries to
+// acknowledge may do so behind all the publishes that its Receive Maximum
+// allows, and is listened to for longer.
+const (
+	maxParked      = 64 << 10
+	maxParkedOwing = 4 << 20
+)
 
 // overtakes tells whether packets of type t need not wait behind publishes.
 func overtakes(t packet.Type) bool {
@@ -43,8 +48,40 @@ func (c *conn) park(t packet.Type, raw []byte) {
 		q.parkedAt = 0
 	}
 	q.parked = append(q.parked, raw...)
-	if len(q.parked)-q.parkedAt > maxParked || t == packet.TypeDisconnect {
+	q.final = t == packet.TypeDisconnect
+	if n := len(q.parked) - q.parkedAt; q.final || n > maxParkedOwing || n > maxParked && c.owesNothing() {
 		c.nc.PauseRead()
+	}
+}
+
+// owesNothing tells whether the client has nothing to acknowledge. If so, the
+// next delivery has it heard again. Deliveries are made with the Session's lock
+// held, so that either the delivery finds deaf set or is counted here.
+func (c *conn) owesNothing() bool {
+	c.deaf.Store(true)
+	if c.session.Unacknowledged() == 0 {
+		return true
+	}
+	c.deaf.Store(false)
+	return false
+}
+
+// hearTask has a client read from that was deaf when a delivery was made to it.
+type hearTask conn
+
+func (t *hearTask) Run(*netloop.Loop) {
+	c := (*conn)(t)
+	if q := c.acks; c.state == connected && q != nil && !q.final && len(q.parked)-q.parkedAt <= maxParkedOwing {
+		c.hear()
+	}
+}
+
+// hear reads from the client again.
+func (c *conn) hear() {
+	c.deaf.Store(false)
+	if c.nc.Paused() {
+		c.heard = c.nc.Now()
+		c.nc.ResumeRead()
 	}
 }
 
@@ -94,12 +131,14 @@ func (c *conn) unpark() {
 	}
 	if q.parkedAt == len(q.parked) {
 		q.parked, q.parkedAt = q.parked[:0], 0
+		if cap(q.parked) > 2*maxParked {
+			q.parked = nil
+		}
 		if q.len() == 0 {
 			c.acks = nil
 		}
 	}
-	if c.nc.Paused() && len(q.parked)-q.parkedAt <= maxParked/2 {
-		c.heard = c.nc.Now()
-		c.nc.ResumeRead()
+	if len(q.parked)-q.parkedAt <= maxParked/2 {
+		c.hear()
 	}
 }
