@@ -14,7 +14,7 @@ import (
 // while by its clock. It must deal with a few of them in each turn of the loop,
 // and with all in the end.
 func TestTurnShare(t *testing.T) {
-	const packets, perTurn = 1000, 8
+	const packets, perTurn = 1000, 16
 	for _, test := range []struct {
 		name string
 		held int // publishes that wait for a slow subscriber, before the others
