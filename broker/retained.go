@@ -44,16 +44,30 @@ func (a *App) retain(sc *Scratch, m *Message) Result {
 // scheduleRetained prepares the answer to a subscription with the retained
 // messages that match: v5 [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11], v3.1.1 [MQTT-3.3.1-6].
 func (s *Session) scheduleRetained(sub Subscribe, isNew bool) {
-	s.cancelRetained(sub.TopicFilter)
 	h := sub.Options.RetainHandling()
 	if h == 2 || h == 1 && !isNew || strings.HasPrefix(sub.TopicFilter, "$share/") {
+		s.adjustRetained(sub)
 		return
 	}
+	s.cancelRetained(sub.TopicFilter)
 	if s.app.retained.Len() == 0 {
 		return
 	}
 	b := s.pending()
 	b.jobs = append(b.jobs, retainedJob{sub: sub})
+}
+
+// adjustRetained gives the new options to an answer that is under way to the
+// subscription that sub replaces: what was asked for then is still owed.
+func (s *Session) adjustRetained(sub Subscribe) {
+	if s.backlog == nil {
+		return
+	}
+	for i := range s.backlog.jobs {
+		if j := &s.backlog.jobs[i]; j.sub.TopicFilter == sub.TopicFilter {
+			j.sub = sub
+		}
+	}
 }
 
 func (s *Session) cancelRetained(filter string) {

@@ -158,6 +158,28 @@ func TestRetainedRepeated(t *testing.T) {
 	wantPayloads(t, "again", s.drain(), 1, 5)
 }
 
+// TestRetainedSubscribedAgain replaces a subscription, without asking for
+// retained messages again, while those of the first one are on their way. They
+// go on with the options of the second: v5 [MQTT-3.3.1-9], [MQTT-3.3.1-10].
+func TestRetainedSubscribedAgain(t *testing.T) {
+	for handling := uint8(1); handling <= 2; handling++ {
+		r := newRoom(t, broker.Config{})
+		p := r.connect(t, "p")
+		p.retain(3, 1)
+		s := r.connect(t, "s", receiveMaximum(1))
+		s.subscribeTo(broker.Subscribe{TopicFilter: "t/#", Options: topic.NewOptions(1, false, false, 1)})
+		got := s.link.take()
+		wantPayloads(t, "first", got, 1, 1)
+		s.subscribeTo(broker.Subscribe{TopicFilter: "t/#", Options: topic.NewOptions(0, false, false, handling)})
+		s.ack(got[0].id)
+		got = s.link.take()
+		wantPayloads(t, "rest", got, 2, 3)
+		if got[0].qos != 0 {
+			t.Errorf("got QoS %d, want that of the second subscription, 0", got[0].qos)
+		}
+	}
+}
+
 // TestRetainedNoLocal has clients retain messages and subscribe with No Local:
 // v5 [MQTT-3.8.3-3]. What counts is the Client Identifier, not the connection.
 func TestRetainedNoLocal(t *testing.T) {
