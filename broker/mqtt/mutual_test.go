@@ -82,7 +82,8 @@ func TestDeliveryMakesHeard(t *testing.T) {
 		p := dialAs(s, "v5 id=p clean")
 		p.do("sub id=1 p,1", "SUBACK 1 01")
 		payload := strings.Repeat("x", 1000)
-		for id := range 32 + 2 + 2*maxParked/len(payload) {
+		// More than is parked, and less than stays in the connection beyond that.
+		for id := range 32 + 2 + maxParked*3/2/len(payload) {
 			p.do(fmt.Sprintf("pub slow %s q=1 id=%d", payload, id+1))
 		}
 		p.expect("PUBACK 1", "PUBACK 2")
