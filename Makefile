@@ -36,7 +36,7 @@ run: build ## Build and start the broker on 127.0.0.1:1883, operators' API on 12
 	exec $(BIN)/holdfast serve $(ARGS)
 
 .PHONY: test
-test: install-tools check-fmt vet lint race fuzz system ## Everything CI runs
+test: install-tools check-fmt vet lint race full-size fuzz system ## Everything CI runs
 	@echo
 	@echo "==== make test: all passed ===="
 	@awk '$$1 == "ok" {n++} END {printf "unit tests:   %d packages, race detector on, order shuffled\n", n}' $(BIN)/race.log
@@ -61,6 +61,10 @@ lint: ## golangci-lint with .golangci.yml
 race: ## Unit tests with the race detector, in random order
 	@mkdir -p $(BIN)
 	go test -race -shuffle=on $(PKG) 2>&1 | tee $(BIN)/race.log
+
+.PHONY: full-size
+full-size: ## The tests that the race detector runs at a fraction of their size
+	go test -run 'TestMillionRetained|TestReceiveMaximumOne' ./broker/mqtt
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (default 30s)
