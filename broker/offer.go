@@ -180,14 +180,18 @@ func (s *Session) accept(sc *Scratch, it *item) {
 
 // store appends k to the mailbox; the publish going on waits until it is safe.
 func (s *Session) store(sc *Scratch, k *item) {
+	sc.gauges.queued.add(1)
+	sc.gauges.queuedBytes.add(k.msg.size())
+	s.appendMailbox(k, sc.waits())
+}
+
+// appendMailbox gives k the next place in the mailbox; c is told when it is safe.
+func (s *Session) appendMailbox(k *item, c Commit) {
 	mb := &s.more().mailbox
 	k.seq = mb.next
 	mb.next++
 	mb.count++
 	mb.bytes += k.msg.size()
-	sc.gauges.queued.add(1)
-	sc.gauges.queuedBytes.add(k.msg.size())
-	var c Commit = sc.waits()
 	s.app.broker.store.Append(s.key(), Entry{
 		Seq: k.seq, Message: k.msg, QoS: k.qos, Retain: k.retain, SubscriptionIDs: k.ids,
 	}, c)

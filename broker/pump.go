@@ -95,15 +95,7 @@ func (s *Session) acceptWaiting(sc *Scratch, it item) bool {
 	op := it.op
 	it.op = nil
 	if s.persistent() {
-		// Committed is called on the op in place of the publish that has returned.
-		mb := &s.more().mailbox
-		it.seq = mb.next
-		mb.next++
-		mb.count++
-		mb.bytes += it.msg.size()
-		s.app.broker.store.Append(s.key(), Entry{
-			Seq: it.seq, Message: it.msg, QoS: it.qos, Retain: it.retain, SubscriptionIDs: it.ids,
-		}, op)
+		s.appendMailbox(&it, op) // tells the op, since the publish itself has returned
 	}
 	sc.gauges.queued.add(1)
 	sc.gauges.queuedBytes.add(it.msg.size())

@@ -2,10 +2,7 @@ package mqtt
 
 import (
 	"bytes"
-	"context"
 	"fmt"
-	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,10 +12,7 @@ import (
 	"testing/synctest"
 
 	mochi "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
-
-	"github.com/holdfast-mqtt/holdfast/internal/memnet"
 )
 
 // differences is where TestDifferential keeps what mochi does otherwise.
@@ -115,31 +109,8 @@ func (*allowAll) OnACLCheck(*mochi.Client, string, bool) bool { return true }
 
 // playMochi plays steps against mochi and returns the first difference.
 func playMochi(t *testing.T, steps []step) string {
-	ln := memnet.Listen("mochi")
-	able := mochi.NewDefaultServerCapabilities()
-	able.MaximumMessageExpiryInterval = 0 // else it puts an expiry of a day into every message
-	srv := mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler), SysTopicResendInterval: 1 << 30, Capabilities: able})
-	if err := srv.AddHook(new(allowAll), nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := srv.AddListener(listeners.NewNet("mem", ln)); err != nil {
-		t.Fatal(err)
-	}
-	if err := srv.Serve(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		synctest.Wait() // Close may wait for ever while a client goes: it takes a read lock twice
-		srv.Close()
-	})
 	p := &player{t: t, clients: make(map[string]*client)}
-	p.server = &testServer{t: t, dial: func() net.Conn {
-		nc, err := ln.Dial(context.Background())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return nc
-	}}
+	p.server = newMochi(t)
 	for _, s := range steps {
 		if s.line == "shutdown" {
 			return ""
