@@ -11,6 +11,9 @@ const (
 	Unknown
 	// OutOfStep means that the delivery is at another step of its protocol.
 	OutOfStep
+	// Deferred means that it was expected, and that the Link's Release will be
+	// called once it is on disk.
+	Deferred
 )
 
 // Unacknowledged is how many deliveries the client has been sent and has not
@@ -18,7 +21,7 @@ const (
 func (s *Session) Unacknowledged() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.window == nil {
+	if s.asleep() || s.window == nil {
 		return 0
 	}
 	return s.window.unacked
@@ -31,7 +34,7 @@ func (s *Session) Ack(sc *Scratch, epoch uint64, id PacketID) Outcome {
 
 // Received tells that the client has received a QoS 2 delivery (PUBREC). If ok
 // is false, it has refused it and nothing follows; otherwise the front sends
-// the release (PUBREL).
+// the release (PUBREL), unless the outcome is Deferred.
 func (s *Session) Received(sc *Scratch, epoch uint64, id PacketID, ok bool) Outcome {
 	if !ok {
 		return s.step(sc, epoch, id, awaitReceipt, false)
@@ -48,11 +51,11 @@ func (s *Session) Complete(sc *Scratch, epoch uint64, id PacketID) Outcome {
 // else out of the window.
 func (s *Session) step(sc *Scratch, epoch uint64, id PacketID, want inflightState, release bool) Outcome {
 	s.mu.Lock()
-	w := s.window
-	if s.epoch.Load() != epoch || w == nil {
+	if s.epoch.Load() != epoch || s.asleep() || s.window == nil {
 		s.mu.Unlock()
 		return Unknown
 	}
+	w := s.window
 	i := w.index(id)
 	if i < 0 {
 		s.mu.Unlock()
@@ -65,26 +68,73 @@ func (s *Session) step(sc *Scratch, epoch uint64, id PacketID, want inflightStat
 	case release && *st == awaitDone: // a repeated PUBREC
 		s.mu.Unlock()
 		return Settled
+	case release && *st == awaitSafe: // repeated before the first is on disk
+		s.mu.Unlock()
+		return Deferred
 	case *st != want:
 		s.mu.Unlock()
 		return OutOfStep
 	case release:
-		*st = awaitDone
-		s.released(w, i)
-		s.mu.Unlock()
-		return Settled
+		r := s.noteReceived(w, i)
+		s.unlock(sc)
+		return r
 	}
 	s.settle(sc, i)
 	s.unlock(sc)
 	return Settled
 }
 
-// released notes in the mailbox that only the release is owed.
-func (s *Session) released(w *window, i int) {
-	if h := w.hold(i); h != nil && h.item.seq != 0 {
-		s.app.broker.store.Update(s.key(), Entry{
-			Seq: h.item.seq, Message: h.item.msg, QoS: 2, Released: true, PacketID: w.first.after(i),
-		})
+// noteReceived notes that the client has received place i of the window. The
+// release may be sent once that is on disk: the client forgets the message when it gets the
+// release, and would take a repetition for another one. If the Store fails, the release is
+// sent all the same: better a repetition after a crash than an exchange that never ends.
+func (s *Session) noteReceived(w *window, i int) Outcome {
+	s.acknowledgedSome()
+	st := w.states.at(i)
+	h := w.hold(i)
+	if h == nil || h.item.seq == 0 || h.item.lost {
+		*st = awaitDone
+		return Settled
+	}
+	h.item.released = true
+	a := &appended{session: s, seq: h.item.seq, qos2: true, release: true}
+	s.app.broker.store.Released(s.box.id, h.item.seq, a)
+	if !a.state.CompareAndSwap(appendCalled, appendReturned) {
+		*st = awaitDone
+		return Settled
+	}
+	*st = awaitSafe
+	x := s.more()
+	x.releasing = append(x.releasing, a)
+	return Deferred
+}
+
+// sendReleases sends the releases that have become safe.
+func (s *Session) sendReleases(sc *Scratch) {
+	x := s.extra
+	if x == nil || len(x.releasing) == 0 {
+		return
+	}
+	n := 0
+	for n < len(x.releasing) && x.releasing[n].safe() {
+		n++
+	}
+	for _, a := range x.releasing[:n] {
+		id := packetIDOf(a.seq)
+		w := s.window
+		if w == nil {
+			break
+		}
+		if i := w.index(id); i >= 0 && *w.states.at(i) == awaitSafe {
+			*w.states.at(i) = awaitDone
+			repeated := x.resend != 0 && i >= w.index(x.resend) // it follows with what is repeated
+			if s.link != nil && s.has(flagReady) && !repeated {
+				s.link.Release(id, sc.via)
+			}
+		}
+	}
+	if x.releasing = x.releasing[n:]; len(x.releasing) == 0 {
+		x.releasing = nil
 	}
 }
 
@@ -92,8 +142,11 @@ func (s *Session) released(w *window, i int) {
 func (s *Session) settle(sc *Scratch, i int) {
 	s.discharge(sc, i)
 	s.progress()
-	if s.backlog != nil || s.behind() || s.repeating() {
+	s.acknowledgedSome()
+	if s.backlog != nil || s.behind() || s.repeating() || s.logBehind() {
 		s.pump(sc)
+	} else {
+		s.dropMailbox()
 	}
 }
 

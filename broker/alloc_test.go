@@ -54,7 +54,7 @@ func newHall(t testing.TB, subscribers int, qos uint8) *hall {
 			break
 		}
 		sub := broker.Subscribe{TopicFilter: "a/b", Options: topic.NewOptions(qos, false, false, 0)}
-		if _, err := s.session.Subscribe(h.sc, s.epoch, []broker.Subscribe{sub}); err != nil {
+		if _, _, err := s.session.Subscribe(h.sc, s.epoch, []broker.Subscribe{sub}, nil); err != nil {
 			t.Fatalf("Subscribe: got %v, want nil", err)
 		}
 		h.subs = append(h.subs, s)

@@ -21,10 +21,14 @@ type Broker struct {
 	cfg       Config
 	store     Store
 	deadlines *deadlines
+	resumer   *resumer
+	sweeper   *sweeper
+	flash     flash
 
-	epochs    atomic.Uint64 // the last one given
-	takeovers atomic.Uint64
-	slowEnded atomic.Uint64
+	epochs         atomic.Uint64 // the last one given
+	takeovers      atomic.Uint64
+	slowEnded      atomic.Uint64
+	fruitlessEnded atomic.Uint64
 
 	mu        sync.Mutex // guards the rest
 	apps      map[string]*App
@@ -36,12 +40,18 @@ type Broker struct {
 func New(cfg Config) *Broker {
 	b := &Broker{cfg: cfg.withDefaults(), store: cfg.Store, apps: make(map[string]*App)}
 	b.deadlines = newDeadlines(b.onDeadline)
+	b.resumer = newResumer(b.goOn)
+	b.sweeper = newSweeper(b)
 	return b
 }
 
 // Close stops timers. Sessions must have been detached before; their Wills
 // that are still delayed are not published.
-func (b *Broker) Close() { b.deadlines.stop() }
+func (b *Broker) Close() {
+	b.sweeper.stop()
+	b.deadlines.stop()
+	b.resumer.stop()
+}
 
 // Scratch is the working memory of one goroutine that calls the broker: a
 // front has one per loop. It must not be used by two at once.
@@ -53,6 +63,10 @@ type Scratch struct {
 	ids      []uint32
 	op       *publishOp // of the publish that is going on, once something is deferred
 	attended bool       // somebody waits for the result of the publish that is going on
+	parked   bool       // a Session has yet to accept the publish that is going on
+	entry    Entry
+	retained Message    // that is being sent
+	gone     []*Session // have left RAM and are in the registry still
 	Counters Counters
 	gauges   gauges
 }
@@ -81,6 +95,7 @@ func (b *Broker) NewScratch(via any) *Scratch {
 func (b *Broker) withScratch(f func(*Scratch)) {
 	sc := b.borrow()
 	f(sc)
+	sc.forgetGone()
 	b.mu.Lock()
 	b.idle = append(b.idle, sc)
 	b.mu.Unlock()
@@ -104,9 +119,13 @@ type App struct {
 	broker   *Broker
 	name     string
 	index    *topic.Index[*Session]
-	retained *topic.Retained[*Message]
+	retained *topic.Retained[*retained]
 	retainMu sync.Mutex // has RAM and Store change in one order
 	shards   [sessionShards]sessionShard
+
+	broadcastTopic string        // "broadcast/" and the name
+	logMu          sync.Mutex    // has the log and the Sessions see broadcasts in one order
+	logEnd         atomic.Uint64 // place of the last broadcast
 }
 
 // App returns the App of that name, which is made if need be.
@@ -119,8 +138,11 @@ func (b *Broker) App(name string) *App {
 			broker:   b,
 			name:     name,
 			index:    topic.NewIndex[*Session](),
-			retained: topic.NewRetained[*Message](),
+			retained: topic.NewRetained[*retained](),
+
+			broadcastTopic: "broadcast/" + name,
 		}
+		a.logEnd.Store(b.store.LogEnd(name))
 		for i := range a.shards {
 			a.shards[i].m = make(map[string]*Session)
 		}
@@ -135,6 +157,10 @@ func (b *Broker) Stats() Stats {
 		Dropped:   make(map[string]uint64, dropReasons),
 		Takeovers: b.takeovers.Load(),
 		SlowEnded: b.slowEnded.Load(),
+
+		FruitlessEnded: b.fruitlessEnded.Load(),
+		Flash:          b.flash.count.Load(),
+		FlashBytes:     b.flash.bytes.Load(),
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"log/slog"
+	"math"
 	"time"
 )
 
@@ -35,6 +36,22 @@ type Config struct {
 	MaxRetained int
 	// MaxSubscriptions bounds the subscriptions of one Session. Default 1,000.
 	MaxSubscriptions int
+	// DropOldest has the oldest messages leave a queue or mailbox that is full,
+	// those excepted that have been sent. Otherwise new ones wait, or are refused.
+	DropOldest bool
+	// FlashTimeout is how long a lasting Session that has lost its connection keeps what it has in
+	// RAM, so that a client which is soon back needs nothing from the Store. Default 30 s; negative
+	// means not at all.
+	FlashTimeout time.Duration
+	// FlashSessions bounds the number of such Sessions. Default 100,000.
+	FlashSessions int
+	// FlashBytes bounds the memory of all of them together. Default 64 MiB.
+	FlashBytes int
+	// InboxExpiry is how long messages to "inbox/{ClientID}" are kept for a device
+	// that has no Session. Default 7 days.
+	InboxExpiry time.Duration
+	// AutoSubscribe are subscriptions that every client has from when it connects.
+	AutoSubscribe []AutoSubscription
 	// SlowConsumerTimeout is how long a client may hold up publishers without
 	// taking anything before its connection is ended. Default 20 s.
 	SlowConsumerTimeout time.Duration
@@ -60,6 +77,20 @@ func (c Config) withDefaults() Config {
 	if c.MaxSessionExpiry == 0 {
 		c.MaxSessionExpiry = 7 * 24 * time.Hour
 	}
+	switch {
+	case c.FlashTimeout < 0:
+		c.FlashTimeout, c.FlashSessions = 0, 0
+	case c.FlashTimeout == 0:
+		c.FlashTimeout = 30 * time.Second
+		def(&c.FlashSessions, 100_000)
+	default:
+		def(&c.FlashSessions, 100_000)
+	}
+	def(&c.FlashBytes, 64<<20)
+	if c.InboxExpiry <= 0 {
+		c.InboxExpiry = 7 * 24 * time.Hour
+	}
+	c.MaxQueuedBytes = min(c.MaxQueuedBytes, math.MaxUint32/2)
 	if c.SlowConsumerTimeout <= 0 {
 		c.SlowConsumerTimeout = 20 * time.Second
 	}

@@ -1,11 +1,16 @@
 package broker
 
-import "time"
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+)
 
 // Connect is what a front knows of a client that wants in.
 type Connect struct {
 	App        *App
 	ClientID   string // not empty
+	User       string // for Config.AutoSubscribe; may be empty
 	CleanStart bool   // discard what there is of an older Session
 	// Expiry is the Session Expiry Interval in seconds: 0 ends the Session with
 	// the connection, NeverExpires keeps it. It is cut to Config.MaxSessionExpiry.
@@ -33,42 +38,56 @@ type pendingConnect struct {
 }
 
 // Connect gives the Link the Session of its Client Identifier. An older
-// connection of that Session is ended with ErrTakenOver. done is called once, with no lock
-// held: before Connect returns, or later from any goroutine if the Session has
-// to be fetched from the Store. Messages flow once the front has called
+// connection of that Session is ended with ErrTakenOver. done is called once:
+// with no lock held, before Connect returns, or later from any goroutine if the Session has
+// to be fetched from the Store or its record to be made safe. Messages flow once the front has called
 // Session.Start.
 func (b *Broker) Connect(sc *Scratch, c *Connect, done func(Connected)) {
 	c.Expiry = b.clampExpiry(c.Expiry)
-	if c.CleanStart {
-		b.connectClean(sc, c, done)
-		return
-	}
 	for {
-		s, isNew := c.App.obtain(c.ClientID, func() *Session {
-			s := newSession(c.App, c.ClientID)
-			s.flags |= flagLoading
-			return s
-		})
-		if isNew {
-			sc.gauges.sessions.add(1)
-		}
+		s := c.App.obtain(sc, c.ClientID)
 		s.mu.Lock()
 		switch {
-		case s.has(flagEnded):
-			s.mu.Unlock() // just being removed; take another look
-			continue
-		case s.has(flagLoading):
-			s.awaitRecord(isNew, &pendingConnect{c, done})
-		case !s.lasting():
-			// It ends with the connection that is being taken over:
-			// v5 3.1.2.11.2, v3.1.1 [MQTT-3.1.2-6].
+		case s.has(flagEnded): // just being removed; take another look
 			s.mu.Unlock()
-			b.connectClean(sc, c, done)
+			runtime.Gosched()
+			continue
+		case s.outlived():
+			s.finish(sc)
+			continue
+		case s.asleep():
+			s.wake()
+			s.awaitRecord(sc, &pendingConnect{c, done})
+		case s.has(flagLoading):
+			s.awaitRecord(sc, &pendingConnect{c, done})
 		default:
-			done(s.attach(sc, c, true))
+			s.takeIn(sc, c, done)
 		}
 		return
 	}
+}
+
+// takeIn lets a client in whose Session, if it has one, is there. It is called
+// with mu held and unlocks.
+func (s *Session) takeIn(sc *Scratch, c *Connect, done func(Connected)) {
+	switch {
+	case s.orphaned() && s.link == nil:
+		s.adopt()
+		s.attach(sc, c, false, done)
+	case c.CleanStart || !s.lasting():
+		// A Session that ends with the connection which is being taken over does not go on:
+		// v5 3.1.2.11.2, v3.1.1 [MQTT-3.1.2-6].
+		s.mu.Unlock()
+		s.app.broker.connectClean(sc, c, done)
+	default:
+		s.attach(sc, c, true, done)
+	}
+}
+
+// adopt makes a mailbox without a Session that of a new one.
+func (s *Session) adopt() {
+	s.extra.reader.dropBefore = s.box.next
+	s.extra.fruitless = 0
 }
 
 func (b *Broker) clampExpiry(seconds uint32) uint32 {
@@ -78,7 +97,7 @@ func (b *Broker) clampExpiry(seconds uint32) uint32 {
 	return seconds
 }
 
-// connectClean begins a new Session in the place of any older one.
+// connectClean begins a new Session in the place of any older one, which is in RAM.
 func (b *Broker) connectClean(sc *Scratch, c *Connect, done func(Connected)) {
 	s := newSession(c.App, c.ClientID)
 	s.flags |= flagLoading // whoever finds it before it is attached waits
@@ -99,107 +118,124 @@ func (b *Broker) connectClean(sc *Scratch, c *Connect, done func(Connected)) {
 		}
 		return
 	}
-	done(s.attach(sc, c, false))
+	s.attach(sc, c, false, done)
 	if next != nil {
 		b.Connect(sc, next.c, next.done)
 	}
 }
 
-// awaitRecord has the connect wait until the Session's record is there; the
-// first one fetches it. It unlocks.
-func (s *Session) awaitRecord(first bool, p *pendingConnect) {
+// awaitRecord has the connect wait until the Session's record is there. It unlocks.
+func (s *Session) awaitRecord(sc *Scratch, p *pendingConnect) {
 	x := s.more()
 	older := x.connect // only the newest can have the Session in the end
 	x.connect = p
-	s.mu.Unlock()
+	s.unlock(sc)
 	if older != nil {
 		older.done(Connected{Err: ErrTakenOver})
-	}
-	if first {
-		s.app.broker.store.LoadSession(s.key(), s.recordLoaded)
-	}
-}
-
-// recordLoaded is called by the Store, from any goroutine.
-func (s *Session) recordLoaded(r *SessionRecord, err error) {
-	s.app.broker.withScratch(func(sc *Scratch) {
-		s.mu.Lock()
-		s.flags &^= flagLoading
-		x := s.more()
-		p := x.connect
-		x.connect = nil
-		switch {
-		case s.has(flagEnded): // a clean start came meanwhile
-			s.mu.Unlock()
-			p.done(Connected{Err: ErrTakenOver})
-		case err != nil:
-			left := s.retire(sc, err)
-			s.mu.Unlock()
-			s.app.forget(s, false)
-			left.settle(sc)
-			p.done(Connected{Err: err})
-		default:
-			if r != nil && r.Expiry == 0 { // it was to end with its connection, as the node did
-				s.app.broker.store.DeleteSession(s.key())
-				r = nil
-			}
-			if r != nil {
-				s.restore(sc, r)
-			}
-			p.done(s.attach(sc, p.c, r != nil))
-		}
-	})
-}
-
-// restore fills a new Session from its record.
-func (s *Session) restore(sc *Scratch, r *SessionRecord) {
-	s.expiry = r.Expiry
-	s.flags |= flagStored
-	sc.gauges.queued.add(r.Count)
-	sc.gauges.queuedBytes.add(r.Bytes)
-	x := s.more()
-	x.mailbox = mailbox{next: max(r.NextSeq, 1), count: r.Count, bytes: r.Bytes, behind: r.Count > 0}
-	for _, id := range r.Received {
-		s.setReceipt(id, receipt{})
-	}
-	for _, sub := range r.Subscriptions {
-		s.subs = append(s.subs, sub)
-		s.app.index.Subscribe(sub.TopicFilter, s.subscription(sub))
 	}
 }
 
 // attach makes c.Link the Session's connection. It is called with mu held and
 // unlocks.
-func (s *Session) attach(sc *Scratch, c *Connect, present bool) Connected {
+func (s *Session) attach(sc *Scratch, c *Connect, present bool, done func(Connected)) {
 	b := s.app.broker
 	will := s.detachOld(sc)
 	s.link = c.Link
 	epoch := b.epochs.Add(1) // larger than any of the Client Identifier's Sessions before
 	s.epoch.Store(epoch)
-	s.flags &^= flagReady | flagFull
+	s.flags &^= flagReady | flagFull | flagHeld
 	if s.expiry = c.Expiry; s.lasting() {
-		s.flags |= flagStored
+		s.keepMailbox()
 	}
 	s.limit = uint16(b.cfg.MaxInflight)
 	if c.ReceiveMaximum > 0 {
 		s.limit = min(s.limit, c.ReceiveMaximum)
 	}
-	if s.extra != nil || c.Will != nil {
-		x := s.more()
-		x.will, x.willAt, x.expireAt, x.slowAt = c.Will, 0, 0, 0
-		if b := s.backlog; b != nil && b.waiting.len() > 0 {
-			s.watchProgress() // the new connection has its own chance
-		}
-		s.schedule()
-	}
-	s.save()
-	expiry := s.expiry
+	s.settleDeadlines(c.Will)
+	s.autoSubscribe(c)
+	r := Connected{Session: s, Epoch: epoch, Present: present, Expiry: s.expiry}
 	sc.gauges.connected.add(1)
+	saving := s.saveConnected(r, done)
+	s.relaxExtra()
 	s.unlock(sc)
 	if will != nil {
 		b.publishWill(sc, s, will)
 	}
-	return Connected{Session: s, Epoch: epoch, Present: present, Expiry: expiry}
+	if saving == nil || saving.early() {
+		done(r)
+	}
+}
+
+// saveConnected has the record say that the client is connected. What it returns is nil if nobody has to
+// wait for that.
+func (s *Session) saveConnected(r Connected, done func(Connected)) *connecting {
+	switch {
+	case s.recordCurrent():
+		return nil
+	case s.persistent():
+		c := &connecting{r: r, done: done}
+		s.saveRecord(c)
+		return c
+	case s.extra.will != nil: // so that it is published if the node goes down
+		s.saveRecord(nil)
+	default: // nothing is left of what was stored
+		s.app.broker.store.DeleteSession(s.key(), 0, nil)
+		s.extra.record = recordState{}
+	}
+	return nil
+}
+
+// settleDeadlines stops what was to happen while the client was away.
+func (s *Session) settleDeadlines(will *Will) {
+	if s.extra == nil && will == nil {
+		return
+	}
+	x := s.more()
+	s.app.broker.flash.giveBack(x)
+	x.will, x.willAt, x.expireAt, x.slowAt, x.dozeAt, x.heldUntil = will, 0, 0, 0, 0, 0
+	x.sleptAt = time.Time{}
+	if bl := s.backlog; bl != nil && bl.waiting.len() > 0 {
+		s.watchProgress() // the new connection has its own chance
+	}
+	s.schedule()
+}
+
+// connecting is a Connect whose record is being made safe. It is the Store's Commit.
+type connecting struct {
+	r     Connected
+	done  func(Connected)
+	state atomic.Uint32 // as that of appended
+}
+
+// early tells, once the Store has been called, whether it has answered. If not, Committed calls done.
+func (c *connecting) early() bool {
+	return !c.state.CompareAndSwap(appendCalled, appendReturned) && c.state.Load() == appendSafe
+}
+
+// Committed implements Commit. A Session that there was before has its older
+// record if the Store has no room for a newer one, and goes on; a new one, which would not
+// survive the node, is refused.
+func (c *connecting) Committed(err error) {
+	if err == nil || c.r.Present {
+		if c.state.Swap(appendSafe) == appendReturned {
+			c.done(c.r)
+		}
+		return
+	}
+	c.state.Store(appendReturned)
+	s := c.r.Session
+	s.app.broker.withScratch(func(sc *Scratch) {
+		s.mu.Lock()
+		if s.epoch.Load() != c.r.Epoch || s.asleep() || s.link == nil {
+			s.mu.Unlock()
+			return
+		}
+		s.link = nil // the front closes it
+		s.extra.will = nil
+		sc.gauges.connected.add(-1)
+		s.finish(sc)
+	})
+	c.done(Connected{Err: err})
 }
 
 // detachOld ends the connection that is being taken over and returns the Will
@@ -224,16 +260,20 @@ func (s *Session) detachOld(sc *Scratch) *Will {
 // knows that it is connected.
 func (s *Session) Start(sc *Scratch, epoch uint64) {
 	s.mu.Lock()
-	if s.epoch.Load() != epoch || s.link == nil {
+	if s.epoch.Load() != epoch || s.asleep() || s.link == nil {
 		s.mu.Unlock()
 		return
 	}
+	s.sendReleases(sc) // not yet ready: what has become safe is repeated below
 	s.flags |= flagReady
 	if s.window != nil {
 		s.more().resend = s.window.first
 	} else if s.extra != nil {
 		s.extra.resend = 0
 	}
-	s.pump(sc)
+	s.followLog()
+	if s.watchFruitless() {
+		s.pump(sc)
+	}
 	s.unlock(sc)
 }

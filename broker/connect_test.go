@@ -9,6 +9,7 @@ import (
 
 	"github.com/holdfast-mqtt/holdfast/broker"
 	"github.com/holdfast-mqtt/holdfast/storage/memory"
+	"github.com/holdfast-mqtt/holdfast/storage/storetest"
 )
 
 // TestTakeover connects with one Client Identifier again and again.
@@ -61,10 +62,10 @@ func TestTakeover(t *testing.T) {
 // Nothing of it may have an effect.
 func (c *client) stale() {
 	c.t.Helper()
-	if _, err := c.s.Subscribe(c.sc, c.epoch, []broker.Subscribe{{TopicFilter: "stale"}}); !errors.Is(err, broker.ErrStale) {
+	if _, _, err := c.s.Subscribe(c.sc, c.epoch, []broker.Subscribe{{TopicFilter: "stale"}}, nil); !errors.Is(err, broker.ErrStale) {
 		c.t.Errorf("Subscribe: got error %v, want %v", err, broker.ErrStale)
 	}
-	if _, err := c.s.Unsubscribe(c.sc, c.epoch, []string{"t"}); !errors.Is(err, broker.ErrStale) {
+	if _, _, err := c.s.Unsubscribe(c.sc, c.epoch, []string{"t"}, nil); !errors.Is(err, broker.ErrStale) {
 		c.t.Errorf("Unsubscribe: got error %v, want %v", err, broker.ErrStale)
 	}
 	if got := c.publish("t", "", 1).outcome(); got != broker.Stale {
@@ -166,7 +167,7 @@ func TestConnectWhileLoading(t *testing.T) {
 		st := newLateStore(t, 1)
 		defer func() { _ = st.Close() }()
 		r := newRoom(t, broker.Config{Store: st})
-		st.hold(true)
+		st.Hold(true)
 		sc := r.NewScratch(nil)
 		var mu sync.Mutex
 		var got []string
@@ -185,9 +186,9 @@ func TestConnectWhileLoading(t *testing.T) {
 		connect("b")
 		connect("clean", clean)
 		connect("c")
-		st.hold(false)
+		st.Hold(false)
 		synctest.Wait()
-		want := "[a false clean true c true b false]"
+		want := "[a false b false clean false c true]"
 		if fmt.Sprint(got) != want {
 			t.Errorf("connects: got %v, want %v", got, want)
 		}
@@ -202,20 +203,14 @@ func TestConnectWhileLoading(t *testing.T) {
 func TestLoadSessionFails(t *testing.T) {
 	st := newLateStore(t, 1)
 	fault := errors.New("bad sector")
-	broken := true
-	st.failLoadSession = func(broker.SessionKey) error {
-		if broken {
-			return fault
-		}
-		return nil
-	}
+	st.Fail(storetest.FailOn(fault, storetest.OpLoadSession))
 	r := newRoom(t, broker.Config{Store: st})
 	if c := r.dial(t, "c", expiry(never)); !errors.Is(c.Err, fault) {
 		t.Errorf("Connect: got error %v, want %v", c.Err, fault)
 	}
 	r.wantIdle(t)
-	st.settle()
-	broken = false
+	st.Settle()
+	st.Fail(nil)
 	c := r.connect(t, "c", expiry(never))
 	c.leave(broker.Leave{Expiry: new(uint32)})
 	r.wantIdle(t)

@@ -25,6 +25,16 @@ func newDeadlines(due func(*Session)) *deadlines {
 	return &deadlines{due: due, start: time.Now()}
 }
 
+// wall is the time of day at a deadline. Like now, it does not jump when the
+// system's clock is set while the process runs.
+func (d *deadlines) wall(at time.Duration) time.Time { return d.start.Add(at) }
+
+// wallNow is the time of day.
+func (d *deadlines) wallNow() time.Time { return d.wall(d.now()) }
+
+// of is the deadline for a time of day.
+func (d *deadlines) of(t time.Time) time.Duration { return max(t.Sub(d.start), 1) }
+
 // now is the time since start.
 func (d *deadlines) now() time.Duration { return time.Since(d.start) }
 

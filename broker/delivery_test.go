@@ -320,7 +320,7 @@ func TestMaxSubscriptions(t *testing.T) {
 	r := newRoom(t, broker.Config{MaxSubscriptions: 2})
 	s := r.connect(t, "s")
 	subs := []broker.Subscribe{{TopicFilter: "a"}, {TopicFilter: "b"}, {TopicFilter: "c"}, {TopicFilter: "a", ID: 1}}
-	errs, err := s.s.Subscribe(s.sc, s.epoch, subs)
+	errs, _, err := s.s.Subscribe(s.sc, s.epoch, subs, nil)
 	if err != nil || errs[0] != nil || errs[1] != nil || !errors.Is(errs[2], broker.ErrQuotaExceeded) || errs[3] != nil {
 		t.Errorf("got %v and %v, want the third refused with %v", errs, err, broker.ErrQuotaExceeded)
 	}

@@ -17,14 +17,14 @@ type Leave struct {
 // a newer one owns the Session already.
 func (s *Session) Detach(sc *Scratch, epoch uint64, how Leave) {
 	s.mu.Lock()
-	if s.epoch.Load() != epoch || s.link == nil {
+	if s.epoch.Load() != epoch || s.asleep() || s.link == nil {
 		s.mu.Unlock()
 		return
 	}
 	s.link = nil
-	s.flags &^= flagReady | flagFull
+	s.flags &^= flagReady | flagFull | flagHeld
 	sc.gauges.connected.add(-1)
-	if how.Expiry != nil && s.persistent() { // v5 3.14.2.2.2: what was to end ends
+	if how.Expiry != nil && s.lasting() { // v5 3.14.2.2.2: what was to end ends
 		s.expiry = s.app.broker.clampExpiry(*how.Expiry)
 	}
 	if x := s.extra; x != nil && (how.Graceful || how.Silent) {
@@ -34,51 +34,24 @@ func (s *Session) Detach(sc *Scratch, epoch uint64, how Leave) {
 		s.finish(sc)
 		return
 	}
-	will := s.sleep()
 	refused := s.refuseWaiting(sc)
-	s.save()
+	tx := s.app.broker.store.Begin() // a Will is published and out of the record, or neither
+	will := s.goOffline(sc)
 	s.unlock(sc)
-	for _, op := range refused {
-		op.finish(QuotaExceeded)
-	}
 	if will != nil {
 		s.app.broker.publishWill(sc, s, will)
 	}
-}
-
-// sleep makes a persistent Session off line. It returns the Will if that is
-// due at once.
-func (s *Session) sleep() (due *Will) {
-	b := s.app.broker
-	x := s.more()
-	now := b.deadlines.now()
-	x.expireAt, x.slowAt, x.willAt = 0, 0, 0
-	if s.expiry != NeverExpires {
-		x.expireAt = now + time.Duration(s.expiry)*time.Second
+	s.app.broker.store.End(tx)
+	for _, op := range refused {
+		op.finish(QuotaExceeded)
 	}
-	if x.will != nil {
-		if x.will.Delay > 0 {
-			x.willAt = now + x.will.Delay
-		} else {
-			due, x.will = x.will, nil
-		}
-	}
-	s.schedule()
-	if bl := s.backlog; bl != nil && bl.queued.len() > 0 {
-		// It is all in the mailbox; what sleeps needs no RAM.
-		x.mailbox.behind = true
-		x.mailbox.loaded = bl.queued.at(0).seq - 1
-		bl.queued.drop()
-		bl.bytes = 0
-	}
-	return due
 }
 
 // schedule sets the Session's deadline to the earliest of its reasons.
 func (s *Session) schedule() {
 	x := s.extra
 	var at time.Duration
-	for _, t := range []time.Duration{x.willAt, x.expireAt, x.slowAt} {
+	for _, t := range [...]time.Duration{x.willAt, x.expireAt, x.slowAt, x.dozeAt, x.heldUntil} {
 		if t != 0 && (at == 0 || t < at) {
 			at = t
 		}
@@ -90,11 +63,11 @@ func (s *Session) schedule() {
 func (b *Broker) onDeadline(s *Session) {
 	b.withScratch(func(sc *Scratch) {
 		s.mu.Lock()
-		x := s.extra
-		if x == nil || s.has(flagEnded) {
+		if s.has(flagEnded) || s.asleep() || s.extra == nil {
 			s.mu.Unlock()
 			return
 		}
+		x := s.extra
 		now := b.deadlines.now()
 		if x.expireAt != 0 && x.expireAt <= now && s.link == nil {
 			s.finish(sc)
@@ -103,12 +76,24 @@ func (b *Broker) onDeadline(s *Session) {
 		var will *Will
 		if x.willAt != 0 && x.willAt <= now {
 			will, x.will, x.willAt = x.will, nil, 0
+			x.dozeAt = now + time.Second
 		}
 		if x.slowAt != 0 && x.slowAt <= now {
 			x.slowAt = 0
 			s.endSlow(now)
 		}
-		s.schedule()
+		if x.heldUntil != 0 && x.heldUntil <= now {
+			x.heldUntil = 0
+			s.flags &^= flagHeld
+			s.pump(sc)
+		}
+		if x.dozeAt != 0 && x.dozeAt <= now {
+			x.dozeAt = now + time.Second // unless it succeeds
+			s.doze(sc)
+		}
+		if !s.asleep() {
+			s.schedule()
+		}
 		s.unlock(sc)
 		if will != nil {
 			b.publishWill(sc, s, will)
@@ -118,11 +103,41 @@ func (b *Broker) onDeadline(s *Session) {
 
 // finish ends the Session for good. It is called with mu held and unlocks.
 func (s *Session) finish(sc *Scratch) {
-	stored := s.persistent()
+	b := s.app.broker
+	erase := s.box.id != 0 || s.recorded()
+	var orphan *SessionRecord
+	if s.leavesMail() {
+		orphan = s.orphanRecord()
+	}
 	left := s.retire(sc, ErrTakenOver)
 	s.mu.Unlock()
-	s.app.forget(s, stored)
+	tx := b.store.Begin() // its Will is published if it ends, and only then
+	if s.app.forgetStored(s, orphan) && erase && orphan == nil {
+		left.erase(s)
+	}
 	left.settle(sc)
+	b.store.End(tx)
+}
+
+// leavesMail tells whether the mailbox of a Session that ends holds messages that were
+// addressed to the device: they are kept for it.
+func (s *Session) leavesMail() bool {
+	return s.persistent() && s.has(flagMail) && (s.box.count > 0 || s.has(flagUncounted))
+}
+
+// forgetStored is forget that saves r first, unless it is nil.
+func (a *App) forgetStored(s *Session, r *SessionRecord) bool {
+	sh := a.shard(s.clientID)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.m[s.clientID] != s {
+		return false
+	}
+	if r != nil {
+		a.broker.store.SaveSession(s.key(), r, nil)
+	}
+	delete(sh.m, s.clientID)
+	return true
 }
 
 // leftovers are what remains to be done after a Session has ended, with no
@@ -133,6 +148,8 @@ type leftovers struct {
 	will    *Will
 	ops     []*publishOp // publishers that need not wait for it any more
 	shared  []item       // messages of Shared Subscriptions for other members
+	mail    []item       // messages addressed to the device
+	scan    sharedScan   // of a mailbox that may hold more of shared
 }
 
 // retire takes the Session out of service, with mu held. Only the first call
@@ -143,26 +160,56 @@ func (s *Session) retire(sc *Scratch, reason error) leftovers {
 		return leftovers{}
 	}
 	left := leftovers{session: s, subs: s.subs}
+	if s.persistent() {
+		sc.gauges.queued.add(-int(s.box.count))
+		sc.gauges.queuedBytes.add(-int(s.box.bytes))
+		if s.sharesMailbox() {
+			left.scan = sharedScan{app: s.app, box: s.box.id}
+			if !s.asleep() {
+				left.scan.after, left.scan.sent = s.extra.reader.loaded, s.extra.reader.sent
+			}
+		}
+	}
+	s.subs = nil
+	s.epoch.Store(0)
+	sc.gauges.sessions.add(-1)
+	if s.asleep() {
+		s.flags = flagEnded
+		return left
+	}
 	if s.link != nil {
 		s.link.End(reason)
 		s.link = nil
 		s.app.broker.takeovers.Add(1)
 		sc.gauges.connected.add(-1)
 	}
-	s.flags = s.flags&flagLoading | flagEnded
-	s.subs = nil
-	s.epoch.Store(0)
-	sc.gauges.sessions.add(-1)
+	s.flags = s.flags&(flagLoading|flagWake) | flagEnded
 	if x := s.extra; x != nil {
 		left.will, x.will = x.will, nil
-		x.willAt, x.expireAt, x.slowAt = 0, 0, 0
+		x.willAt, x.expireAt, x.slowAt, x.dozeAt, x.heldUntil = 0, 0, 0, 0, 0
 		s.app.broker.deadlines.set(x, 0)
-		sc.gauges.queued.add(-x.mailbox.count)
-		sc.gauges.queuedBytes.add(-x.mailbox.bytes)
+		s.app.broker.flash.giveBack(x)
 	}
 	s.retireWindow(sc, &left)
 	s.retireBacklog(sc, &left)
 	return left
+}
+
+// sharesMailbox tells whether messages of a Shared Subscription may be in the
+// mailbox that are not in RAM.
+func (s *Session) sharesMailbox() bool {
+	if s.asleep() {
+		return s.has(flagShared) && (s.box.count > 0 || s.has(flagUncounted))
+	}
+	if !s.behind() {
+		return false
+	}
+	for i := range s.subs {
+		if isShared(s.subs[i].TopicFilter) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *Session) retireWindow(sc *Scratch, left *leftovers) {
@@ -194,7 +241,10 @@ func (s *Session) retireBacklog(sc *Scratch, left *leftovers) {
 			sc.gauges.queued.add(-1)
 			sc.gauges.queuedBytes.add(-it.msg.size())
 		}
-		if it.group != nil {
+		if it.addressed {
+			continue // it is in the mailbox
+		}
+		if it.group != nil && !it.released {
 			left.shared = append(left.shared, it)
 			continue
 		}
@@ -203,13 +253,39 @@ func (s *Session) retireBacklog(sc *Scratch, left *leftovers) {
 	for b.waiting.len() > 0 {
 		it := b.waiting.pop()
 		sc.gauges.waiting.add(-1)
-		if it.group != nil { // its publisher waits for what becomes of it
+		switch { // its publisher waits for what becomes of it
+		case it.group != nil:
 			left.shared = append(left.shared, it)
+			continue
+		case it.addressed:
+			left.mail = append(left.mail, it)
 			continue
 		}
 		left.ops = append(left.ops, it.op)
 	}
 	s.backlog = nil
+}
+
+// erase deletes what is stored of s, but leaves the mailbox as long as it has
+// to be looked through.
+func (l *leftovers) erase(s *Session) {
+	st := s.app.broker.store
+	if l.scan.box == 0 {
+		st.DeleteSession(s.key(), s.box.id, nil)
+		return
+	}
+	l.scan.erase = true
+	if s.asleep() { // the record tells what the client has been sent
+		scan := l.scan
+		l.scan = sharedScan{}
+		st.LoadSession(s.key(), func(r *SessionRecord, err error) {
+			if r != nil {
+				scan.sent = r.Sent
+			}
+			scan.run()
+		})
+	}
+	st.DeleteSession(s.key(), 0, nil)
 }
 
 // settle does what remains.
@@ -218,16 +294,23 @@ func (l *leftovers) settle(sc *Scratch) {
 	if s == nil {
 		return
 	}
+	b := s.app.broker
 	for _, sub := range l.subs {
 		s.app.index.Unsubscribe(sub.TopicFilter, s)
 	}
 	for _, it := range l.shared {
-		s.app.broker.handOn(sc, it)
+		b.handOn(sc, it)
+	}
+	for _, it := range l.mail {
+		s.app.handMail(sc, s.clientID, it)
 	}
 	for _, op := range l.ops {
 		op.finish(Accepted)
 	}
+	if l.scan.box != 0 {
+		l.scan.run()
+	}
 	if l.will != nil {
-		s.app.broker.publishWill(sc, s, l.will)
+		b.publishWill(sc, s, l.will)
 	}
 }

@@ -5,8 +5,12 @@ import "testing"
 // forgetful is a Store that keeps nothing, of which these tests need little.
 type forgetful struct{ Store }
 
-func (forgetful) SaveSession(SessionKey, *SessionRecord) {}
-func (forgetful) DeleteSession(SessionKey)               {}
+func (forgetful) SaveSession(SessionKey, *SessionRecord, Commit)             {}
+func (forgetful) DeleteSession(SessionKey, Mailbox, Commit)                  {}
+func (forgetful) LoadSession(_ SessionKey, done func(*SessionRecord, error)) { done(nil, nil) }
+func (forgetful) LogEnd(string) uint64                                       { return 0 }
+func (forgetful) Begin() Tx                                                  { return 0 }
+func (forgetful) End(Tx)                                                     {}
 
 // deaf is a Link to nobody.
 type deaf struct{}
@@ -35,19 +39,20 @@ func TestCleanStartFindsEnded(t *testing.T) {
 			old := newSession(b.App(DefaultApp), "c")
 			b.App(DefaultApp).replace(sc, old)
 			sc.gauges.sessions.add(1)
-			old.restore(sc, &SessionRecord{Expiry: 60, Count: c.count, Bytes: c.bytes})
+			old.restore(sc, &SessionRecord{Mailbox: 1, Expiry: 60, SleptAt: 1, Count: c.count, Bytes: c.bytes})
 			wantGauges(t, "before", b.Stats(), c.before)
 
 			old.mu.Lock()
 			left := old.retire(sc, ErrTakenOver) // the first half of finish
 			old.mu.Unlock()
-			b.Connect(sc, &Connect{App: old.app, ClientID: "c", CleanStart: true, Link: deaf{}}, func(got Connected) {
-				if got.Err != nil || got.Present {
-					t.Errorf("Connect: got error %v, Session Present %t, want nil and false", got.Err, got.Present)
-				}
-			})
-			old.app.forget(old, true) // the second half
+			connected := make(chan Connected, 1)
+			go b.Connect(b.NewScratch(nil), &Connect{App: old.app, ClientID: "c", CleanStart: true, Link: deaf{}},
+				func(got Connected) { connected <- got })
+			old.app.forget(old) // the second half
 			left.settle(sc)
+			if got := <-connected; got.Err != nil || got.Present {
+				t.Errorf("Connect: got error %v, Session Present %t, want nil and false", got.Err, got.Present)
+			}
 			wantGauges(t, "after", b.Stats(), c.after)
 		})
 	}

@@ -33,7 +33,7 @@ func Example() {
 	b.Connect(sc, &broker.Connect{App: app, ClientID: "device", Expiry: 3600, Link: link}, func(c broker.Connected) { device = c })
 	device.Session.Start(sc, device.Epoch)
 	filters := []broker.Subscribe{{TopicFilter: "news/+", Options: topic.NewOptions(1, false, false, 0)}}
-	if _, err := device.Session.Subscribe(sc, device.Epoch, filters); err != nil {
+	if _, _, err := device.Session.Subscribe(sc, device.Epoch, filters, nil); err != nil {
 		fmt.Println(err)
 	}
 

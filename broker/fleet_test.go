@@ -50,12 +50,12 @@ func TestFleet(t *testing.T) {
 		{"late and failing", func(t *testing.T, r *rand.Rand) broker.Store {
 			st := newLateStore(t, r.Uint64())
 			own := rand.New(rand.NewPCG(r.Uint64(), 0)) // used by the Store's goroutine only
-			st.failAppend = func(broker.SessionKey, broker.Entry) error {
-				if own.IntN(20) == 0 {
+			st.Fail(func(c storetest.Call) error {
+				if c.Op == storetest.OpAppend && own.IntN(20) == 0 {
 					return errors.New("disk full")
 				}
 				return nil
-			}
+			})
 			return st
 		}},
 	} {
@@ -64,7 +64,7 @@ func TestFleet(t *testing.T) {
 				r := storetest.Rand(t)
 				st := c.open(t, r)
 				f := &fleet{accepted: make(map[string]bool), r: newRoom(t, broker.Config{
-					Store: st, MaxQueuedMessages: 60, MaxInflight: 25,
+					Store: st, MaxQueuedMessages: 150, MaxInflight: 25,
 				})}
 				f.run(t, r)
 				f.r.Close()
@@ -284,7 +284,11 @@ func (s *fleetSubscriber) acknowledge() {
 		case 1:
 			s.settled(s.c.s.Ack(s.c.sc, s.c.epoch, d.id), d.id)
 		case 2:
-			s.settled(s.c.s.Received(s.c.sc, s.c.epoch, d.id, true), d.id)
+			got := s.c.s.Received(s.c.sc, s.c.epoch, d.id, true)
+			if got == broker.Deferred {
+				break // the release comes when it is safe
+			}
+			s.settled(got, d.id)
 			s.todo = append(s.todo, delivery{qos: pubComp, id: d.id})
 		case pubComp:
 			s.complete(d.id)

@@ -196,7 +196,7 @@ func (c *client) subscribe(filter string, qos uint8) {
 
 func (c *client) subscribeTo(sub broker.Subscribe) {
 	c.t.Helper()
-	errs, err := c.s.Subscribe(c.sc, c.epoch, []broker.Subscribe{sub})
+	errs, _, err := c.s.Subscribe(c.sc, c.epoch, []broker.Subscribe{sub}, nil)
 	if err != nil || errs[0] != nil {
 		c.t.Fatalf("Subscribe %q: got %v and %v, want nil", sub.TopicFilter, errs, err)
 	}

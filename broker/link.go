@@ -54,6 +54,11 @@ var (
 	ErrQuotaExceeded = errors.New("quota exceeded")
 	// ErrSlowConsumer means that a client held up publishers without taking anything.
 	ErrSlowConsumer = errors.New("slow consumer")
+	// ErrFruitless means that a client has fetched its messages again and again and
+	// acknowledged none.
+	ErrFruitless = errors.New("client acknowledges nothing")
+	// ErrNotAuthorized means that the client may not do so.
+	ErrNotAuthorized = errors.New("not authorized")
 	// ErrStale means that a newer connection owns the Session.
 	ErrStale = errors.New("session belongs to a newer connection")
 	// ErrClosed means that the broker is shutting down.

@@ -36,13 +36,17 @@ type Message struct {
 	// message, for No Local. Publish sets it; empty is the server itself.
 	Publisher string
 
+	// Body is set if the message is owed to several Sessions; see Store.
+	Body *Body
+
 	borrowed bool
+	shared   bool // Keep gives the copy a Body
 	kept     *Message
 }
 
 // Borrow marks m, whose TopicName, Payload and Properties lie in memory that the caller
 // reuses after Publish. m itself is reused by the caller too.
-func (m *Message) Borrow() { m.borrowed, m.kept = true, nil }
+func (m *Message) Borrow() { m.borrowed, m.shared, m.kept = true, false, nil }
 
 // Keep returns m or, if m is borrowed, a copy of it that lives on. All calls
 // during one Publish return the same copy.
@@ -53,6 +57,9 @@ func (m *Message) Keep() *Message {
 	if m.kept == nil {
 		c := *m
 		c.borrowed = false
+		if m.shared {
+			c.Body = new(Body)
+		}
 		buf := make([]byte, 0, len(m.TopicName)+len(m.Payload)+len(m.Properties))
 		buf = append(buf, m.TopicName...)
 		c.TopicName = unsafe.String(unsafe.SliceData(buf), len(buf))
@@ -66,7 +73,20 @@ func (m *Message) Keep() *Message {
 	return m.kept
 }
 
-// size is what a message counts for in bounds, in bytes.
+// share tells that m is owed to several, so that a Store may keep it once.
+func (m *Message) share() {
+	switch {
+	case !m.borrowed && m.Body == nil:
+		m.Body = new(Body)
+	case m.borrowed && m.kept != nil && m.kept.Body == nil:
+		m.kept.Body = new(Body)
+	}
+	m.shared = true
+}
+
+// Size is what a message counts for in bounds, in bytes.
+func (m *Message) Size() int { return m.size() }
+
 func (m *Message) size() int { return len(m.TopicName) + len(m.Payload) + len(m.Properties) + 64 }
 
 // expired tells whether m is worth nothing any more.

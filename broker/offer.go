@@ -13,10 +13,14 @@ func (s *Session) offerLocked(sc *Scratch, it *item) Result {
 	switch {
 	case s.has(flagEnded):
 		return Accepted // owed nothing any more
+	case it.qos > 0 && s.leftToLog(it):
+		return Accepted
+	case s.asleep():
+		return s.offerAsleep(sc, it)
 	case it.qos == 0:
 		s.offerQoS0(sc, it)
 		return Accepted
-	case s.has(flagReady) && s.caughtUp() && s.room() && !s.persistent():
+	case s.has(flagReady) && s.caughtUp() && s.room() && !s.persistent() && !it.addressed:
 		return s.sendNow(sc, it)
 	}
 	return s.take(sc, it)
@@ -77,6 +81,17 @@ func (s *Session) send(sc *Scratch, it *item, id PacketID) Verdict {
 	return v
 }
 
+// nextPacketID is the Packet Identifier under which it is sent.
+func (s *Session) nextPacketID(it *item) PacketID {
+	switch {
+	case it.qos == 0:
+		return 0
+	case it.seq != 0:
+		return packetIDOf(it.seq)
+	}
+	return s.nextID
+}
+
 // inFlight notes that it has been sent as the next delivery.
 func (s *Session) inFlight(sc *Scratch, it *item) {
 	w := s.window
@@ -88,8 +103,16 @@ func (s *Session) inFlight(sc *Scratch, it *item) {
 	if it.seq != 0 || it.group != nil {
 		h = held{item: it.keep(), group: it.group}
 	}
-	w.push(s.nextID, it.qos, h)
-	s.nextID = s.nextID.after(1)
+	id := s.nextPacketID(it)
+	w.push(id, it.qos, h)
+	if it.released {
+		*w.states.at(w.states.len() - 1) = awaitDone
+	}
+	s.nextID = id.after(1)
+	if it.seq != 0 {
+		r := &s.extra.reader
+		r.sent = max(r.sent, it.seq)
+	}
 	sc.gauges.inflight.add(1)
 }
 
@@ -105,23 +128,53 @@ func (it *item) keep() item {
 
 // take keeps it until it can be sent, or has its publisher wait, or refuses.
 func (s *Session) take(sc *Scratch, it *item) Result {
-	if s.fits(it.msg.size()) && (s.backlog == nil || s.backlog.waiting.len() == 0) {
-		s.accept(sc, it)
-		return Accepted // or later, through the op that accept may have made
+	unknown := s.has(flagLoading) // what the mailbox holds
+	if !unknown && (s.backlog == nil || s.backlog.waiting.len() == 0) && s.makeRoom(sc, it.msg.size()) {
+		k := it.keep()
+		s.accept(sc, &k, s.waitsFor(sc, it))
+		return Accepted // or later, through the op that waitsFor may have made
 	}
-	if s.link == nil || !s.mayWait(sc, it) {
+	if s.link == nil && !unknown && !s.has(flagPaging) || !s.mayWait(sc, it) {
 		return QuotaExceeded
 	}
 	k := it.keep()
 	k.op = sc.waits()
+	sc.parked = true
 	b := s.pending()
 	b.waiting.push(k)
 	b.waitingBytes += k.msg.size()
 	sc.gauges.waiting.add(1)
-	if b.waiting.len() == 1 {
+	if b.waiting.len() == 1 && s.link != nil {
 		s.watchProgress()
 	}
 	return Accepted
+}
+
+// waitsFor is what is told when the message is in the mailbox; nil if it is kept in RAM.
+func (s *Session) waitsFor(sc *Scratch, it *item) *publishOp {
+	if s.persistent() || it.addressed {
+		return sc.waits()
+	}
+	return nil
+}
+
+// offerAsleep puts it into the mailbox of a Session that sleeps. It is woken if
+// it is not known what its mailbox holds, or if there is no room in it.
+func (s *Session) offerAsleep(sc *Scratch, it *item) Result {
+	if s.outlived() {
+		return Accepted // it has ended, though nobody has noticed
+	}
+	if it.qos == 0 {
+		sc.Counters.Dropped[DropOffline].add(1)
+		return Accepted
+	}
+	if !s.has(flagUncounted) && s.fits(it.msg.size()) && (!it.addressed || s.has(flagMail)) {
+		k := it.keep()
+		s.appendMailbox(sc, &k, sc.waits())
+		return Accepted
+	}
+	s.wake()
+	return s.take(sc, it)
 }
 
 // mayWait tells whether the list of waiting publishes has room for it.
@@ -143,69 +196,44 @@ func (s *Session) fits(size int) bool {
 	cfg := &s.app.broker.cfg
 	count, bytes := 0, 0
 	if s.persistent() {
-		if x := s.extra; x != nil {
-			count, bytes = x.mailbox.count, x.mailbox.bytes
-		}
+		count, bytes = int(s.box.count), int(s.box.bytes)
 	} else if b := s.backlog; b != nil {
 		count, bytes = b.queued.len(), b.bytes
 	}
 	return count < cfg.MaxQueuedMessages && (count == 0 || bytes+size <= cfg.MaxQueuedBytes)
 }
 
-// accept keeps it: in RAM, and for a persistent Session in the mailbox. If it
-// can be sent, it is.
-func (s *Session) accept(sc *Scratch, it *item) {
-	k := it.keep()
+// accept keeps k: in RAM, and for a persistent Session in the mailbox, of which
+// op is told. If it can be sent, it is. k must be kept already.
+func (s *Session) accept(sc *Scratch, k *item, op *publishOp) {
+	if s.enqueue(sc, k, op) && s.has(flagReady) && !s.has(flagFull) && s.backlog.queued.len() == 1 {
+		s.pump(sc)
+	}
+}
+
+// enqueue is accept without sending. It returns true if k is in the queue.
+func (s *Session) enqueue(sc *Scratch, k *item, op *publishOp) bool {
+	if k.addressed && !s.has(flagMail) {
+		s.flags |= flagMail
+		s.keepMailbox()
+		s.saveRecord(nil) // before the entry: without a record it would be lost
+	}
 	if s.persistent() {
-		s.store(sc, &k)
+		s.appendMailbox(sc, k, op)
 	} else {
 		sc.gauges.queued.add(1)
 		sc.gauges.queuedBytes.add(k.msg.size())
 	}
 	b := s.pending()
 	if k.seq != 0 && (s.behind() || b.queued.len() >= page || s.link == nil) {
-		s.extra.mailbox.behind = true
+		s.more().reader.behind = true
 		s.relax()
-		return
+		return false
 	}
 	if k.seq != 0 {
-		s.extra.mailbox.loaded = k.seq
+		s.more().reader.loaded = k.seq
 	}
-	b.queued.push(k)
+	b.queued.push(*k)
 	b.bytes += k.msg.size()
-	if s.has(flagReady) && !s.has(flagFull) && b.queued.len() == 1 {
-		s.pump(sc)
-	}
-}
-
-// store appends k to the mailbox; the publish going on waits until it is safe.
-func (s *Session) store(sc *Scratch, k *item) {
-	sc.gauges.queued.add(1)
-	sc.gauges.queuedBytes.add(k.msg.size())
-	s.appendMailbox(k, sc.waits())
-}
-
-// appendMailbox gives k the next place in the mailbox; c is told when it is safe.
-func (s *Session) appendMailbox(k *item, c Commit) {
-	mb := &s.more().mailbox
-	k.seq = mb.next
-	mb.next++
-	mb.count++
-	mb.bytes += k.msg.size()
-	s.app.broker.store.Append(s.key(), Entry{
-		Seq: k.seq, Message: k.msg, QoS: k.qos, Retain: k.retain, SubscriptionIDs: k.ids,
-	}, c)
-}
-
-// unstore removes from the mailbox what is settled.
-func (s *Session) unstore(sc *Scratch, it *item) {
-	size := it.msg.size()
-	if it.seq != 0 {
-		mb := &s.extra.mailbox
-		mb.count--
-		mb.bytes -= size
-		s.app.broker.store.Remove(s.key(), it.seq)
-	}
-	sc.gauges.queued.add(-1)
-	sc.gauges.queuedBytes.add(-size)
+	return true
 }

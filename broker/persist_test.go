@@ -47,8 +47,8 @@ func TestMailbox(t *testing.T) {
 				s.leave(broker.Leave{Expiry: new(uint32)})
 				p.detach()
 				r.wantIdle(t)
-				if got := st.Sessions(); len(got) != 0 {
-					t.Errorf("left in the Store: got %v, want nothing", got)
+				if got := records(st); got != 0 {
+					t.Errorf("left in the Store: got %d records, want none", got)
 				}
 			})
 		}
@@ -216,7 +216,7 @@ func TestBecomesTransient(t *testing.T) {
 		for i := 1; i <= n; i++ {
 			stored = append(stored, p.publish("t", fmt.Sprint(i), 1))
 		}
-		st.settle()
+		st.Settle()
 		wantOutcome(t, "stored", stored, broker.Accepted)
 		s = r.connect(t, "s")
 		if !s.Present || s.Expiry != 0 {
@@ -226,18 +226,18 @@ func TestBecomesTransient(t *testing.T) {
 			p.publish("t", fmt.Sprint(i), 1)
 		}
 		var all []delivery
-		st.settle()
+		st.Settle()
 		for got := s.drain(); len(got) > 0; got = s.drain() {
 			all = append(all, got...)
-			st.settle()
+			st.Settle()
 		}
 		wantPayloads(t, "deliveries", all, 1, n+10)
 		s.detach()
 		p.detach()
-		st.settle()
+		st.Settle()
 		r.wantIdle(t)
-		if got := st.disk.Sessions(); len(got) != 0 {
-			t.Errorf("left in the Store: got %v, want nothing", got)
+		if got := st.sessions(); got != 0 {
+			t.Errorf("left in the Store: got %d records, want none", got)
 		}
 	}
 }
@@ -276,7 +276,7 @@ func TestCommit(t *testing.T) {
 		s, p := r.connect(t, "s", expiry(never)), r.connect(t, "p")
 		s.subscribe("t", 1)
 		synctest.Wait()
-		st.hold(true)
+		st.Hold(true)
 		ps := p.publishAll("t", 1, 1, 3, broker.Pending)
 		synctest.Wait()
 		wantOutcome(t, "before the commit", ps, broker.Pending)
@@ -284,7 +284,7 @@ func TestCommit(t *testing.T) {
 		s.ack(2)
 		wantOutcome(t, "acknowledged by the device", ps[1:2], broker.Accepted)
 		wantOutcome(t, "not acknowledged", []*publication{ps[0], ps[2]}, broker.Pending)
-		st.hold(false)
+		st.Hold(false)
 		synctest.Wait()
 		wantOutcome(t, "after the commit", ps, broker.Accepted)
 		if es := st.mailbox("s"); len(es) != 2 || es[0].Seq != 1 || es[1].Seq != 3 {
@@ -300,12 +300,12 @@ func TestStoreFails(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			st := newLateStore(t, 1)
 			defer func() { _ = st.Close() }()
-			st.failAppend = func(_ broker.SessionKey, e broker.Entry) error {
-				if e.Message.Payload[0] == 'f' {
-					return errors.New("disk full")
+			st.Fail(func(c storetest.Call) error {
+				if c.Op == storetest.OpAppend && c.Entry.Message.Payload[0] == 'f' {
+					return errors.New("bad sector")
 				}
 				return nil
-			}
+			})
 			r := newRoom(t, broker.Config{Store: st, MaxQueuedMessages: 10})
 			s, p := r.connect(t, "s", expiry(never)), r.connect(t, "p")
 			s.subscribe("t", 1)
@@ -349,14 +349,8 @@ func TestLoadFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := newLateStore(t, 1)
 		defer func() { _ = st.Close() }()
-		broken := true
 		fault := errors.New("bad sector")
-		st.failLoad = func(broker.SessionKey) error {
-			if broken {
-				return fault
-			}
-			return nil
-		}
+		st.Fail(storetest.FailOn(fault, storetest.OpLoad))
 		r := newRoom(t, broker.Config{Store: st})
 		s, p := r.connect(t, "s", expiry(never)), r.connect(t, "p")
 		s.subscribe("t", 1)
@@ -370,7 +364,7 @@ func TestLoadFails(t *testing.T) {
 		}
 		s.detach()
 		synctest.Wait()
-		broken = false
+		st.Fail(nil)
 		s = r.connect(t, "s", expiry(never))
 		synctest.Wait()
 		wantPayloads(t, "once it can be read", s.drain(), 1, 1)
@@ -410,13 +404,13 @@ func TestPageArrivesLate(t *testing.T) {
 				synctest.Wait()
 				s = r.connect(t, "s", expiry(never))
 				s.link.setVerdict(broker.Sent)
-				st.hold(true)
+				st.Hold(true)
 				all := s.drain()
 				s = c.do(func() *client { return r.connect(t, "s", expiry(never)) }, s)
 				for i := 601; i <= 620; i++ {
 					p.publish("t", fmt.Sprint(i), 1)
 				}
-				st.hold(false)
+				st.Hold(false)
 				synctest.Wait()
 				for got := s.drain(); len(got) > 0; got = s.drain() {
 					all = append(all, got...)

@@ -65,6 +65,11 @@ type publishOp struct {
 	left  atomic.Int32  // what it waits for; the call of Publish itself is one of them
 	worst atomic.Uint32 // Result
 	done  Completion
+
+	// receipt is stored when all else is done, and waited for too.
+	store   Store
+	receipt PacketID // 0 is none
+	box     Mailbox
 }
 
 // finish reports the end of one thing the op waits for.
@@ -75,18 +80,23 @@ func (op *publishOp) finish(r Result) {
 			break
 		}
 	}
-	if op.left.Add(-1) == 0 && op.done != nil {
+	if op.left.Add(-1) > 0 {
+		return
+	}
+	if id := op.receipt; id != 0 && Result(op.worst.Load()).OK() {
+		op.receipt = 0
+		op.left.Store(1)
+		op.store.AddReceipt(op.box, id, op)
+		return
+	}
+	if op.done != nil {
 		op.done.Published(Result(op.worst.Load()))
 	}
 }
 
 // Committed implements Commit.
 func (op *publishOp) Committed(err error) {
-	if err != nil {
-		op.finish(StoreFailed)
-		return
-	}
-	op.finish(Accepted)
+	op.finish(resultOf(err))
 }
 
 // waits counts one more thing that the publish going on waits for.
@@ -104,38 +114,83 @@ func (sc *Scratch) waits() *publishOp {
 // Topic Name reach each Session in the order of the calls.
 func (b *Broker) Publish(sc *Scratch, p *Publish) Result {
 	m := p.Message
+	box := Mailbox(0)
 	if p.Session != nil {
 		if p.Session.epoch.Load() != p.Epoch {
 			return Stale
 		}
 		if p.PacketID != 0 {
-			if r := p.Session.receive(p.Epoch, p.PacketID, p.Deferrer); r != Accepted {
+			var r Result
+			if r, box = p.Session.receive(p.Epoch, p.PacketID, p.Deferrer); r != Accepted {
 				return r
 			}
 		}
 		sc.Counters.Received[m.QoS].add(1)
 		sc.Counters.BytesIn.add(uint64(len(m.Payload)))
 	}
-	sc.attended = p.Deferrer != nil
+	sc.attended, sc.parked = p.Deferrer != nil, false
+	if box == 0 {
+		return sc.conclude(p, sc.route(p))
+	}
+	tx := b.store.Begin() // message and receipt are safe together, or neither is
+	result := sc.route(p)
+	sc.storeReceipt(box, p.PacketID, result)
+	b.store.End(tx)
+	return sc.conclude(p, result)
+}
+
+// storeReceipt stores that a QoS 2 publish has been accepted: with the message or, if a
+// Session has yet to take that, after it. In the latter case a crash in between
+// leads to a repetition for those who have it; the other way round it could be lost.
+func (sc *Scratch) storeReceipt(box Mailbox, id PacketID, result Result) {
+	switch st := sc.broker.store; {
+	case !result.OK():
+	case sc.parked:
+		sc.op.store, sc.op.box, sc.op.receipt = st, box, id
+	default:
+		st.AddReceipt(box, id, sc.waits())
+	}
+}
+
+// route offers the message to whoever it is owed to.
+func (sc *Scratch) route(p *Publish) Result {
+	m, a := p.Message, p.App
+	if id, ok := inboxOwner(m.TopicName); ok {
+		return a.offerInbox(sc, m, id)
+	}
 	result := Accepted
 	if m.Retain {
 		if p.Session != nil {
 			m.Publisher = p.Session.clientID
 		}
-		result = p.App.retain(sc, m)
+		result = a.retain(sc, m)
 	}
+	if m.QoS > 0 && m.TopicName == a.broadcastTopic {
+		return max(result, a.broadcast(sc, p))
+	}
+	return max(result, sc.offerAll(p, 0))
+}
+
+// offerAll offers the message to all who subscribe; log is its place in the App's log, if it has one.
+func (sc *Scratch) offerAll(p *Publish, log uint64) Result {
+	m := p.Message
 	p.App.index.Match(m.TopicName, p.Session, &sc.matches)
+	n := len(sc.matches.Subs) + len(sc.matches.Shared)
+	if n > 1 && m.QoS > 0 {
+		m.share()
+	}
+	result := Accepted
 	for i := range sc.matches.Subs {
-		result = max(result, sc.offerMatch(m, i))
+		result = max(result, sc.offerMatch(m, i, log))
 	}
 	for _, g := range sc.matches.Shared {
 		result = max(result, sc.offerGroup(m, g))
 	}
-	if len(sc.matches.Subs)+len(sc.matches.Shared) == 0 && result == Accepted {
+	if n == 0 && log == 0 {
 		sc.Counters.NoMatch.add(1)
 		result = NoSubscribers
 	}
-	return sc.conclude(p, result)
+	return result
 }
 
 // conclude gives the result, or has it come later.
@@ -166,12 +221,13 @@ func (sc *Scratch) conclude(p *Publish, result Result) Result {
 }
 
 // offerMatch offers m to the i-th of the matching Sessions.
-func (sc *Scratch) offerMatch(m *Message, i int) Result {
+func (sc *Scratch) offerMatch(m *Message, i int, log uint64) Result {
 	sub := &sc.matches.Subs[i]
 	it := item{
 		msg:    m,
 		qos:    min(m.QoS, QoS(sub.Options.QoS())),
 		retain: m.Retain && sub.Options.RetainAsPublished(),
+		log:    log,
 	}
 	if sub.ID != 0 {
 		sc.ids = append(sc.ids[:0], sub.ID)

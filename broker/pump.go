@@ -4,7 +4,7 @@ package broker
 // publishers in as room appears. It is called with mu held, on a Session that
 // is ready.
 func (s *Session) pump(sc *Scratch) {
-	if s.link == nil || !s.has(flagReady) || s.has(flagFull) {
+	if s.link == nil || !s.has(flagReady) || s.has(flagFull|flagHeld) {
 		return
 	}
 	if !s.repeat(sc) {
@@ -18,6 +18,7 @@ func (s *Session) pump(sc *Scratch) {
 	}
 	if s.backlog == nil || s.backlog.queued.len() == 0 {
 		s.wantPage()
+		s.wantLog()
 	}
 	// Retained messages wait until the mailbox is read, because they go to its
 	// end when they are sent.
@@ -25,6 +26,7 @@ func (s *Session) pump(sc *Scratch) {
 		s.runJobs(sc)
 	}
 	s.relax()
+	s.dropMailbox()
 }
 
 // drain sends what is queued. It returns false if something is left.
@@ -32,16 +34,19 @@ func (s *Session) drain(sc *Scratch) bool {
 	b := s.backlog
 	for b.queued.len() > 0 {
 		it := b.queued.at(0)
-		if it.msg.expired() {
-			sc.Counters.Dropped[DropExpired].add(1)
+		if it.lost || it.msg.expired() && !it.dup && !it.released { // delivery of dup has begun: it goes on
+			if !it.lost {
+				sc.Counters.Dropped[DropExpired].add(1)
+			}
 			s.dequeue(sc, true)
 			continue
 		}
-		if !s.room() {
+		if !s.room() || !it.unsafe.safe() || !s.spans(it) {
 			return false
 		}
-		switch s.send(sc, it, s.nextID) {
+		switch s.sendQueued(sc, it) {
 		case Sent:
+			it.unsafe = nil
 			s.inFlight(sc, it)
 			s.dequeue(sc, it.seq == 0)
 		case Oversized:
@@ -55,6 +60,23 @@ func (s *Session) drain(sc *Scratch) bool {
 		}
 	}
 	return true
+}
+
+// sendQueued sends it, or what is owed of it.
+func (s *Session) sendQueued(sc *Scratch, it *item) Verdict {
+	id := s.nextPacketID(it)
+	if it.released {
+		s.link.Release(id, sc.via)
+		return Sent
+	}
+	return s.send(sc, it, id)
+}
+
+// spans tells whether its Packet Identifier is not in use still by an older
+// delivery.
+func (s *Session) spans(it *item) bool {
+	w := s.window
+	return w == nil || it.seq == 0 || w.states.len()+w.gap(packetIDOf(it.seq)) < maxPacketID
 }
 
 // dequeue takes the first item out of the queue; gone tells that the Session
@@ -73,7 +95,7 @@ func (s *Session) admit(sc *Scratch) bool {
 	some := false
 	for b.waiting.len() > 0 {
 		it := b.waiting.at(0)
-		if !s.fits(it.msg.size()) {
+		if !s.makeRoom(sc, it.msg.size()) {
 			break
 		}
 		w := b.waiting.pop()
@@ -91,26 +113,13 @@ func (s *Session) admit(sc *Scratch) bool {
 // acceptWaiting keeps an item whose publisher has been waiting. It returns
 // true if it is in the queue.
 func (s *Session) acceptWaiting(sc *Scratch, it item) bool {
-	b := s.backlog
 	op := it.op
 	it.op = nil
-	if s.persistent() {
-		s.appendMailbox(&it, op) // tells the op, since the publish itself has returned
+	if s.persistent() || it.addressed { // the op is told by the Store, since the publish itself has returned
+		return s.enqueue(sc, &it, op)
 	}
-	sc.gauges.queued.add(1)
-	sc.gauges.queuedBytes.add(it.msg.size())
-	if it.seq != 0 && (s.behind() || b.queued.len() >= page) {
-		s.extra.mailbox.behind = true
-		return false
-	}
-	if it.seq != 0 {
-		s.extra.mailbox.loaded = it.seq
-	}
-	b.queued.push(it)
-	b.bytes += it.msg.size()
-	if it.seq == 0 {
-		op.finish(Accepted)
-	}
+	s.enqueue(sc, &it, nil)
+	op.finish(Accepted)
 	return true
 }
 
@@ -122,88 +131,4 @@ func (s *Session) Resume(sc *Scratch, epoch uint64) {
 		s.pump(sc)
 	}
 	s.unlock(sc)
-}
-
-// wantPage has unlock fetch the next page of the mailbox, if there is one.
-func (s *Session) wantPage() {
-	if s.behind() && s.room() && !s.has(flagPaging|flagEnded) {
-		s.flags |= flagPaging | flagFetch
-	}
-}
-
-// fetchPage asks the Store for the next page. mu is not held.
-func (s *Session) fetchPage() {
-	s.mu.Lock()
-	p := pageRequest{session: s, after: s.extra.mailbox.loaded, next: s.extra.mailbox.next}
-	s.mu.Unlock()
-	s.app.broker.store.Load(s.key(), p.after, page, p.loaded)
-}
-
-// pageRequest is a page of a mailbox that is being fetched.
-type pageRequest struct {
-	session *Session
-	after   uint64 // the largest seq that was in RAM
-	next    uint64 // the next entry's seq at that time
-}
-
-// loaded is called by the Store, from any goroutine.
-func (p pageRequest) loaded(es []Entry, more bool, err error) {
-	s := p.session
-	fetch := false
-	s.app.broker.withScratch(func(sc *Scratch) {
-		s.mu.Lock()
-		s.flags &^= flagPaging
-		switch {
-		case s.has(flagEnded) || s.link == nil:
-		case err != nil:
-			s.app.broker.cfg.Logger.Error("mailbox_unreadable", "client_id", s.clientID, "error", err)
-			s.link.End(err)
-		default:
-			if s.extra.mailbox.loaded == p.after {
-				s.addPage(p, es, more)
-				s.recount(sc)
-			} // else the client has gone and come back meanwhile: fetch again
-			s.pump(sc)
-		}
-		fetch = s.release()
-	})
-	if fetch { // with the working memory given back: a Store may answer at once, and so on
-		s.fetchPage()
-	}
-}
-
-func (s *Session) addPage(p pageRequest, es []Entry, more bool) {
-	mb := &s.extra.mailbox
-	b := s.pending()
-	for _, e := range es {
-		mb.loaded = e.Seq
-		b.queued.push(item{msg: e.Message, qos: e.QoS, retain: e.Retain, seq: e.Seq, ids: e.SubscriptionIDs})
-		b.bytes += e.Message.size()
-	}
-	if len(es) == 0 && !more {
-		mb.loaded = p.next - 1 // what is missing up to here has never been stored
-	}
-	mb.behind = mb.loaded+1 < mb.next
-}
-
-// recount corrects what is counted of the mailbox once all of it is in RAM:
-// the Store may have failed to keep what it was given, or the record may be
-// older than the mailbox.
-func (s *Session) recount(sc *Scratch) {
-	mb := &s.extra.mailbox
-	if mb.behind {
-		return
-	}
-	count, bytes := s.backlog.queued.len(), s.backlog.bytes
-	if w := s.window; w != nil {
-		for i := range w.holds.len() {
-			if it := &w.holds.at(i).item; it.seq != 0 {
-				count++
-				bytes += it.msg.size()
-			}
-		}
-	}
-	sc.gauges.queued.add(count - mb.count)
-	sc.gauges.queuedBytes.add(bytes - mb.bytes)
-	mb.count, mb.bytes = count, bytes
 }

@@ -58,8 +58,8 @@ type deleteHook struct {
 }
 
 // DeleteSession implements broker.Store.
-func (st deleteHook) DeleteSession(key broker.SessionKey) {
-	st.Store.DeleteSession(key)
+func (st deleteHook) DeleteSession(key broker.SessionKey, mb broker.Mailbox, c broker.Commit) {
+	st.Store.DeleteSession(key, mb, c)
 	if st.deleted != nil {
 		st.deleted()
 	}

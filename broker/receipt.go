@@ -3,7 +3,8 @@ package broker
 // receipt is what a Session knows of a QoS 2 publish of its client, from the
 // PUBLISH until the release (PUBREL). Its message must not be published twice,
 // and the client must not be told that it is received before it is accepted,
-// even if the client is lost in between and comes back.
+// even if the client is lost in between and comes back, or the node restarts:
+// those of a lasting Session are in the Store.
 type receipt struct {
 	pending bool       // the publish has no result yet
 	waiter  Completion // of a repetition that came while it had none
@@ -11,25 +12,26 @@ type receipt struct {
 
 // receive notes a QoS 2 publish under its Packet Identifier. result is Accepted
 // if it is new, Repeated if it was accepted before, and Pending if it is being
-// published, in which case d's Completion will be told.
-func (s *Session) receive(epoch uint64, id PacketID, d Deferrer) (result Result) {
+// published, in which case d's Completion will be told. box is where the receipt
+// is to be stored; 0 is nowhere.
+func (s *Session) receive(epoch uint64, id PacketID, d Deferrer) (result Result, box Mailbox) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.epoch.Load() != epoch {
-		return Stale
+	if s.epoch.Load() != epoch || s.asleep() {
+		return Stale, 0
 	}
 	x := s.more()
 	r, known := x.received[id]
 	switch {
 	case !known:
 		s.setReceipt(id, receipt{pending: true})
-		return Accepted
+		return Accepted, s.receiptBox()
 	case !r.pending:
-		return Repeated
+		return Repeated, 0
 	case d != nil:
 		x.received[id] = receipt{pending: true, waiter: d.Defer()}
 	}
-	return Pending
+	return Pending, 0
 }
 
 func (s *Session) setReceipt(id PacketID, r receipt) {
@@ -46,7 +48,7 @@ func (s *Session) setReceipt(id PacketID, r receipt) {
 func (s *Session) Conclude(id PacketID, result Result) Completion {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.extra == nil {
+	if s.asleep() || s.extra == nil {
 		return nil
 	}
 	r, known := s.extra.received[id]
@@ -68,18 +70,42 @@ func (s *Session) dropReceipt(id PacketID) {
 	}
 }
 
-// Release ends a QoS 2 publish of the client (PUBREL). It returns false if
-// there is none under that Packet Identifier.
-func (s *Session) Release(epoch uint64, id PacketID) bool {
+// receiptPending tells whether a QoS 2 publish of the client has no result yet.
+func (s *Session) receiptPending() bool {
+	if s.extra == nil {
+		return false
+	}
+	for _, r := range s.extra.received {
+		if r.pending {
+			return true
+		}
+	}
+	return false
+}
+
+// Release ends a QoS 2 publish of the client (PUBREL). The result is Accepted, or
+// Pending if c is told when it is on disk: until then the release must not be acknowledged, since
+// the client may then use the Packet Identifier again, and what it publishes under it
+// would be taken for a repetition. It is NoSubscribers if there is no publish under that
+// identifier, and Stale if a newer connection owns the Session.
+func (s *Session) Release(epoch uint64, id PacketID, c Commit) Result {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.epoch.Load() != epoch || s.extra == nil {
-		return false
+	if s.epoch.Load() != epoch || s.asleep() {
+		return Stale
+	}
+	if s.extra == nil {
+		return NoSubscribers
 	}
 	r, known := s.extra.received[id]
 	if !known || r.pending {
-		return false
+		return NoSubscribers
 	}
 	s.dropReceipt(id)
-	return true
+	box := s.receiptBox()
+	if box == 0 {
+		return Accepted
+	}
+	s.app.broker.store.RemoveReceipt(box, id, c)
+	return Pending
 }

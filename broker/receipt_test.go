@@ -13,6 +13,12 @@ func (c *client) publishID(id broker.PacketID) *publication {
 	return p
 }
 
+// told is a broker.Commit that passes on what it is told.
+type told chan error
+
+// Committed implements broker.Commit.
+func (c told) Committed(err error) { c <- err }
+
 // TestRepeatedPublish repeats QoS 2 publishes: v5 [MQTT-4.3.3-10], v3.1.1 [MQTT-4.3.3-2].
 func TestRepeatedPublish(t *testing.T) {
 	r := newRoom(t, broker.Config{})
@@ -25,24 +31,31 @@ func TestRepeatedPublish(t *testing.T) {
 			t.Errorf("publish %d: got result %d, want %d", id, got, want)
 		}
 	}
-	release := func(c *client, id broker.PacketID, want bool) {
+	release := func(c *client, id broker.PacketID, want broker.Result) {
 		t.Helper()
-		if got := c.s.Release(c.epoch, id); got != want {
-			t.Errorf("Release(%d): got %t, want %t", id, got, want)
+		safe := make(told, 1)
+		got := c.s.Release(c.epoch, id, safe)
+		if got != want {
+			t.Errorf("Release(%d): got result %d, want %d", id, got, want)
+		}
+		if got == broker.Pending {
+			if err := <-safe; err != nil {
+				t.Errorf("Release(%d): got error %v, want nil", id, err)
+			}
 		}
 	}
 	publish(c, 1, broker.Accepted)
 	publish(c, 1, broker.Repeated)
 	publish(c, 65535, broker.Accepted)
-	release(c, 1, true)
-	release(c, 1, false)
-	release(c, 2, false)
+	release(c, 1, broker.Pending)
+	release(c, 1, broker.NoSubscribers)
+	release(c, 2, broker.NoSubscribers)
 	publish(c, 1, broker.Accepted)
 	next := r.connect(t, "c", expiry(never))
 	publish(next, 65535, broker.Repeated)
 	publish(c, 9, broker.Stale)
-	release(c, 65535, false)
-	release(next, 65535, true)
+	release(c, 65535, broker.Stale)
+	release(next, 65535, broker.Pending)
 	if got := s.link.take(); len(got) != 3 {
 		t.Errorf("published: got %d times, want 3", len(got))
 	}
@@ -74,8 +87,8 @@ func TestRepeatedWhilePending(t *testing.T) {
 			p = r.connect(t, "p", expiry(never))
 			third := p.publishID(7)
 			wantOutcome(t, "while it waits", []*publication{first, second, third}, broker.Pending)
-			if p.s.Release(p.epoch, 7) {
-				t.Error("Release of a publish without a result: got true, want false")
+			if got := p.s.Release(p.epoch, 7, nil); got != broker.NoSubscribers {
+				t.Errorf("Release of a publish without a result: got result %d, want %d", got, broker.NoSubscribers)
 			}
 			s.link.setVerdict(broker.Full)
 			c.end(s)

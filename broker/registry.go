@@ -2,6 +2,7 @@ package broker
 
 import (
 	"hash/maphash"
+	"strings"
 	"sync"
 )
 
@@ -19,23 +20,41 @@ func (a *App) shard(clientID string) *sessionShard {
 	return &a.shards[maphash.String(shardSeed, clientID)%sessionShards]
 }
 
-// obtain returns the Session of a Client Identifier, which is made with
-// makeNew if there is none.
-func (a *App) obtain(clientID string, makeNew func() *Session) (s *Session, isNew bool) {
+// obtain returns the Session of a Client Identifier. If there is none in RAM,
+// it is one whose record is about to be fetched.
+func (a *App) obtain(sc *Scratch, clientID string) *Session {
 	sh := a.shard(clientID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	s = sh.m[clientID]
+	s := sh.m[clientID]
 	if s == nil {
-		s, isNew = makeNew(), true
-		sh.m[clientID] = s
+		s = newSession(a, strings.Clone(clientID))
+		s.flags |= flagLoading | flagWake
+		sh.m[s.clientID] = s
+		sc.gauges.sessions.add(1)
 	}
-	return s, isNew
+	return s
+}
+
+// register puts s into the registry, where there must be none of its Client Identifier.
+func (a *App) register(s *Session) {
+	sh := a.shard(s.clientID)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.m[s.clientID] = s
+}
+
+// find returns the Session of a Client Identifier if it is in RAM, or nil.
+func (a *App) find(clientID string) *Session {
+	sh := a.shard(clientID)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.m[clientID]
 }
 
 // replace puts s in the place of the Session with its Client Identifier, which
-// ends, with all that is stored of it. Doing so under the shard's lock puts the Store's
-// deletion before anything that s stores.
+// ends, with all that is stored of it except for what was addressed to the device. Doing so under the
+// shard's lock puts the Store's deletion before anything that s stores.
 func (a *App) replace(sc *Scratch, s *Session) leftovers {
 	sh := a.shard(s.clientID)
 	sh.mu.Lock()
@@ -43,25 +62,64 @@ func (a *App) replace(sc *Scratch, s *Session) leftovers {
 	var left leftovers
 	if old := sh.m[s.clientID]; old != nil {
 		old.mu.Lock()
+		heir := old.bequeath(s)
 		left = old.retire(sc, ErrTakenOver)
+		if heir {
+			s.setGauges(sc)
+		} else if old.box.id != 0 || old.recorded() {
+			left.erase(old)
+		}
 		old.mu.Unlock()
 	}
-	a.broker.store.DeleteSession(s.key())
 	sh.m[s.clientID] = s
 	return left
 }
 
-// forget removes s, unless another Session has taken its place, and deletes
-// what is stored of it if erase is true.
-func (a *App) forget(s *Session, erase bool) {
+// bequeath gives the mailbox to s, if it holds anything: what of it was
+// addressed to the device is still owed. What the client has begun to publish
+// with QoS 2 is forgotten.
+func (s *Session) bequeath(to *Session) bool {
+	if s.has(flagEnded) || s.asleep() || !s.leavesMail() {
+		return false
+	}
+	st := s.app.broker.store
+	for id := range s.extra.received {
+		st.RemoveReceipt(s.box.id, id, nil)
+	}
+	to.box, to.flags = s.box, to.flags|flagStored|flagMail
+	to.more().reader = reader{
+		loaded: s.head() - 1, behind: true, sent: s.box.next - 1, dropBefore: s.box.next, logTaken: s.extra.reader.logTaken,
+	}
+	return true
+}
+
+// setGauges counts in what the mailbox holds.
+func (s *Session) setGauges(sc *Scratch) {
+	sc.gauges.queued.add(int(s.box.count))
+	sc.gauges.queuedBytes.add(int(s.box.bytes))
+}
+
+// recorded tells whether there is a record in the Store.
+func (s *Session) recorded() bool { return !s.asleep() && s.extra != nil && s.extra.record.saved }
+
+// forget removes s, unless another Session has taken its place, which it returns false for.
+func (a *App) forget(s *Session) bool {
 	sh := a.shard(s.clientID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if sh.m[s.clientID] != s {
-		return
+		return false
 	}
 	delete(sh.m, s.clientID)
-	if erase {
-		a.broker.store.DeleteSession(s.key())
+	return true
+}
+
+// forgetGone removes from the registry what has left RAM. No lock is held.
+func (sc *Scratch) forgetGone() {
+	for len(sc.gone) > 0 {
+		n := len(sc.gone) - 1
+		s := sc.gone[n]
+		sc.gone[n], sc.gone = nil, sc.gone[:n]
+		s.app.forget(s)
 	}
 }

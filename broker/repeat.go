@@ -53,8 +53,11 @@ func (s *Session) repeat(sc *Scratch) bool {
 
 // sendAgain repeats the delivery in place i of the window.
 func (s *Session) sendAgain(sc *Scratch, w *window, i int, id PacketID) Verdict {
-	if *w.states.at(i) == awaitDone {
+	switch *w.states.at(i) {
+	case awaitDone:
 		s.link.Release(id, sc.via)
+		return Sent
+	case awaitSafe: // the release follows when it may
 		return Sent
 	}
 	h := w.hold(i)

@@ -1,18 +1,82 @@
 package broker
 
 import (
-	"slices"
+	"hash/maphash"
 	"strings"
+	"time"
+	"unsafe"
 )
 
-// retainedPage is how many retained Topic Names are looked at in one go, and
-// so how long the store of retained messages is locked.
-const retainedPage = 128
+// retainedInRAM is the size in bytes up to which a retained message's payload
+// and properties are in RAM; larger ones are read from the Store when they are sent.
+const retainedInRAM = 256
 
-// retainedJob is the answer to a SUBSCRIBE that is being sent in pages.
-type retainedJob struct {
-	sub   Subscribe
-	after string
+// retained is what RAM holds of a retained message, beside its Topic Name. There may be millions.
+type retained struct {
+	body      string        // payload, then properties; "" if they are in the Store only
+	expires   time.Duration // on the broker's clock; 0 is never
+	publisher uint64        // hash of the Client Identifier; 0 is the server itself
+	payload   uint32        // bytes
+	props     uint32        // bytes; noProps if there are none
+	qos       QoS
+	stored    bool // body is in the Store only
+}
+
+const noProps = 1<<32 - 1
+
+var publisherSeed = maphash.MakeSeed()
+
+// publisherHash stands for a Client Identifier, to know its own messages by.
+func publisherHash(clientID string) uint64 {
+	if clientID == "" {
+		return 0
+	}
+	return maphash.String(publisherSeed, clientID) | 1
+}
+
+// newRetained makes what is kept of m, and its Topic Name.
+func (a *App) newRetained(m *Message) (name string, r *retained) {
+	r = &retained{publisher: publisherHash(m.Publisher), payload: uint32(len(m.Payload)), props: noProps, qos: m.QoS}
+	if !m.Expires.IsZero() {
+		r.expires = a.broker.deadlines.of(m.Expires)
+	}
+	if m.Properties != nil {
+		r.props = uint32(len(m.Properties))
+	}
+	if len(m.Payload)+len(m.Properties) > retainedInRAM {
+		r.stored = true
+		return strings.Clone(m.TopicName), r
+	}
+	b := make([]byte, 0, len(m.TopicName)+len(m.Payload)+len(m.Properties))
+	b = append(append(append(b, m.TopicName...), m.Payload...), m.Properties...)
+	all := unsafe.String(unsafe.SliceData(b), len(b))
+	r.body = all[len(m.TopicName):]
+	return all[:len(m.TopicName)], r
+}
+
+// size is about what the message takes in RAM when it is sent.
+func (r *retained) size() int {
+	if r.props == noProps {
+		return int(r.payload)
+	}
+	return int(r.payload) + int(r.props)
+}
+
+// message fills m with the retained message, which must not be in the Store only. m is borrowed.
+func (r *retained) message(a *App, name string, m *Message) {
+	body := unsafe.Slice(unsafe.StringData(r.body), len(r.body))
+	*m = Message{TopicName: name, Payload: body[:r.payload], QoS: r.qos, Retain: true}
+	if r.props != noProps {
+		m.Properties = body[r.payload:]
+	}
+	if r.expires != 0 {
+		m.Expires = a.broker.deadlines.wall(r.expires)
+	}
+	m.Borrow()
+}
+
+func (r *retained) expired(a *App) bool {
+	return r.expires != 0 && r.expires <= a.broker.deadlines.now()
 }
 
 // retain keeps m as the retained message of its Topic Name, or removes that if
@@ -21,148 +85,91 @@ func (a *App) retain(sc *Scratch, m *Message) Result {
 	b := a.broker
 	a.retainMu.Lock()
 	defer a.retainMu.Unlock()
+	c := &retaining{app: a}
+	if m.QoS > 0 {
+		c.op = sc.waits()
+	}
 	if len(m.Payload) == 0 {
+		c.name = strings.Clone(m.TopicName)
 		a.retained.Delete(m.TopicName)
-		b.store.SetRetained(a.name, strings.Clone(m.TopicName), nil, nil)
+		b.store.SetRetained(a.name, c.name, nil, c)
 		return Accepted
 	}
-	if a.retained.Len() >= b.cfg.MaxRetained {
-		if _, replaces := a.retained.Get(m.TopicName); !replaces {
-			return QuotaExceeded
+	old, replaces := a.retained.Get(m.TopicName)
+	if !replaces && a.retained.Len() >= b.cfg.MaxRetained {
+		if c.op != nil {
+			c.op.finish(QuotaExceeded)
 		}
+		return QuotaExceeded
 	}
 	k := m.Keep()
-	a.retained.Set(k.TopicName, k)
-	if m.QoS == 0 {
-		b.store.SetRetained(a.name, k.TopicName, k, nil)
-	} else {
-		b.store.SetRetained(a.name, k.TopicName, k, sc.waits())
+	c.old = old
+	c.name, c.now = a.newRetained(k)
+	a.retained.Set(c.name, c.now)
+	if c.now.expires != 0 {
+		b.sweeper.expect(c.now.expires)
 	}
+	b.store.SetRetained(a.name, c.name, k, c)
 	return Accepted
 }
 
-// scheduleRetained prepares the answer to a subscription with the retained
-// messages that match: v5 [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11], v3.1.1 [MQTT-3.3.1-6].
-func (s *Session) scheduleRetained(sub Subscribe, isNew bool) {
-	h := sub.Options.RetainHandling()
-	if h == 2 || h == 1 && !isNew || strings.HasPrefix(sub.TopicFilter, "$share/") {
-		s.adjustRetained(sub)
-		return
-	}
-	s.cancelRetained(sub.TopicFilter)
-	if s.app.retained.Len() == 0 {
-		return
-	}
-	b := s.pending()
-	b.jobs = append(b.jobs, retainedJob{sub: sub})
+// retaining is a retained message that is being stored. It is the Store's Commit.
+type retaining struct {
+	app      *App
+	op       *publishOp // nil if nobody waits
+	name     string
+	now, old *retained // now is nil when it is being removed
 }
 
-// adjustRetained gives the new options to an answer that is under way to the
-// subscription that sub replaces: what was asked for then is still owed.
-func (s *Session) adjustRetained(sub Subscribe) {
-	if s.backlog == nil {
-		return
-	}
-	for i := range s.backlog.jobs {
-		if j := &s.backlog.jobs[i]; j.sub.TopicFilter == sub.TopicFilter {
-			j.sub = sub
-		}
-	}
-}
-
-func (s *Session) cancelRetained(filter string) {
-	if b := s.backlog; b != nil {
-		b.jobs = slices.DeleteFunc(b.jobs, func(j retainedJob) bool { return j.sub.TopicFilter == filter })
-		s.relax()
-	}
-}
-
-// runJobs sends retained messages as far as window and Link take them. What
-// does not match holds the lock too, so that after a few pages the rest is
-// left to another turn.
-func (s *Session) runJobs(sc *Scratch) {
-	var found []*Message
-	for range 8 {
-		b := s.backlog
-		if b == nil || len(b.jobs) == 0 || !s.room() {
-			return
-		}
-		job := &b.jobs[0]
-		limit := min(retainedPage, s.windowRoom())
-		found = found[:0]
-		next, more := s.app.retained.Page(job.sub.TopicFilter, job.after, limit,
-			func(_ string, m *Message) { found = append(found, m) })
-		for _, m := range found {
-			if !s.sendRetained(sc, job, m) {
-				return
+// Committed implements Commit. What could not be stored is not in force.
+func (c *retaining) Committed(err error) {
+	if err != nil && c.now != nil {
+		a := c.app
+		a.retainMu.Lock()
+		if r, _ := a.retained.Get(c.name); r == c.now {
+			if c.old != nil {
+				a.retained.Set(c.name, c.old)
+			} else {
+				a.retained.Delete(c.name)
 			}
 		}
-		job.after = next
-		if !more {
-			b.jobs = b.jobs[1:]
+		a.retainMu.Unlock()
+	}
+	if c.op != nil {
+		c.op.Committed(err)
+	}
+}
+
+// restoreRetained takes in what the Store holds.
+func (b *Broker) restoreRetained(note func()) error {
+	return b.store.RetainedMessages(func(app string, m *Message) {
+		a := b.App(app)
+		name, r := a.newRetained(m)
+		a.retained.Set(name, r)
+		if r.expires != 0 {
+			b.sweeper.expect(r.expires)
 		}
-	}
-	s.link.Yield(sc.via)
+		note()
+	})
 }
 
-// windowRoom is how many deliveries the window takes at present.
-func (s *Session) windowRoom() int {
-	if s.window == nil {
-		return int(s.limit)
-	}
-	return int(s.limit) - s.window.unacked
-}
-
-// sendRetained sends one retained message. It returns false if the job must
-// wait; it goes on after the last message that was sent.
-func (s *Session) sendRetained(sc *Scratch, job *retainedJob, m *Message) bool {
-	if m.expired() {
-		s.app.retained.DeleteIf(m.TopicName, func(o *Message) bool { return o == m })
-		job.after = m.TopicName
-		return true
-	}
-	if m.Publisher == s.clientID && job.sub.Options.NoLocal() { // v5 [MQTT-3.8.3-3]
-		job.after = m.TopicName
-		return true
-	}
-	if !s.room() {
-		return false
-	}
-	it := item{msg: m, qos: min(m.QoS, QoS(job.sub.Options.QoS())), retain: true}
-	if job.sub.ID != 0 {
-		it.ids = []uint32{job.sub.ID}
-	}
-	id := s.nextID
-	if it.qos == 0 {
-		id = 0
-	}
-	switch s.send(sc, &it, id) {
-	case Full:
-		s.flags |= flagFull
-		return false
-	case Gone:
-		return false
-	case Oversized:
-		sc.Counters.Dropped[DropOversized].add(1)
-	case Sent:
-		if it.qos > 0 {
-			if s.persistent() {
-				s.storeSent(sc, &it)
+// sweepRetained removes retained messages that have expired; the Store does so
+// itself. It returns when the next one does; 0 is never.
+func (a *App) sweepRetained() (next time.Duration) {
+	for after, more := "", true; more; {
+		var names []string
+		after, more = a.retained.Page("#", after, retainedPage, func(name string, r *retained) {
+			switch {
+			case r.expires == 0:
+			case r.expired(a):
+				names = append(names, name)
+			default:
+				next = earlier(next, r.expires)
 			}
-			s.inFlight(sc, &it)
+		})
+		for _, name := range names {
+			a.retained.DeleteIf(name, func(r *retained) bool { return r.expired(a) })
 		}
 	}
-	job.after = m.TopicName
-	return true
-}
-
-// storeSent puts a message that has been sent into the mailbox, so that it is
-// repeated if the client is lost before it acknowledges. Nobody waits for that.
-func (s *Session) storeSent(sc *Scratch, it *item) {
-	outer := sc.op
-	sc.op = nil
-	s.store(sc, it)
-	sc.op.finish(Accepted)
-	sc.op = outer
-	s.extra.mailbox.loaded = max(s.extra.mailbox.loaded, it.seq)
+	return next
 }

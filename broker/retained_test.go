@@ -121,10 +121,10 @@ func TestRetainedWhileBehind(t *testing.T) {
 			p.publish("m", fmt.Sprint(i), 1)
 		}
 		synctest.Wait()
-		st.hold(true)
+		st.Hold(true)
 		s = r.connect(t, "s", expiry(never))
 		s.subscribe("t/#", 1)
-		st.hold(false)
+		st.Hold(false)
 		synctest.Wait()
 		var mailbox []delivery
 		fromRetained := 0
@@ -207,7 +207,7 @@ func TestUnsubscribeCancelsRetained(t *testing.T) {
 	s := r.connect(t, "s", receiveMaximum(1))
 	s.subscribe("t/#", 1)
 	got := s.link.take()
-	existed, err := s.s.Unsubscribe(s.sc, s.epoch, []string{"t/#", "t/#", "other"})
+	existed, _, err := s.s.Unsubscribe(s.sc, s.epoch, []string{"t/#", "t/#", "other"}, nil)
 	if err != nil || fmt.Sprint(existed) != "[true false false]" {
 		t.Errorf("Unsubscribe: got %v and %v, want true, false, false", existed, err)
 	}

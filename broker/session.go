@@ -12,14 +12,13 @@ import (
 // NeverExpires is the Session Expiry Interval of a Session without end.
 const NeverExpires = math.MaxUint32
 
-// page is how many messages of a mailbox are in RAM beyond the window.
-const page = 256
-
 // Session is the state of one client of one App. It exists while the client is
 // connected and, if persistent, for its Session Expiry Interval after that.
 //
-// An idle transient Session is this struct and its subscriptions; all else is
-// allocated while it is needed.
+// An idle transient Session is this struct, its live part and its subscriptions; all else is
+// allocated while it is needed. A Session that sleeps has no live part: what it
+// consists of is in the Store, and only what a publish needs is here. One that
+// sleeps and has no subscriptions in the index is in the Store alone.
 type Session struct {
 	// static
 	app      *App
@@ -28,40 +27,65 @@ type Session struct {
 	epoch atomic.Uint64 // of the connection that owns the Session; changed under mu
 
 	// guarded by mu
-	mu      sync.Mutex
-	link    Link // nil while off line
-	subs    []Subscribe
+	mu     sync.Mutex
+	*live  // nil while the Session sleeps
+	subs   []Subscribe
+	box    box
+	slept  int64  // Unix time in s at which a sleeping Session has lost its connection
+	expiry uint32 // Session Expiry Interval in seconds; 0 is transient
+	flags  sessionFlags
+}
+
+// live is the part of a Session that is not asleep.
+type live struct {
+	link    Link     // nil while off line
 	window  *window  // nil while nothing is in flight
 	backlog *backlog // nil while nothing waits
 	extra   *extra   // nil while nothing unusual is known
-	expiry  uint32   // Session Expiry Interval in seconds; 0 is transient
 	limit   uint16   // deliveries in flight at most
-	nextID  PacketID // the next delivery's
-	flags   sessionFlags
+	nextID  PacketID // the next delivery's, if it has no place in the mailbox
 }
 
-type sessionFlags uint8
+type sessionFlags uint32
 
 const (
-	flagReady   sessionFlags = 1 << iota // the Link may be given messages
-	flagEnded                            // out of the registry: owed nothing
-	flagLoading                          // its record is being fetched
-	flagPaging                           // a page of its mailbox is being fetched
-	flagFull                             // the Link has refused; it will call Resume
-	flagFetch                            // unlock shall fetch a page
-	flagStored                           // it has a record and a mailbox in the Store
+	flagReady         sessionFlags = 1 << iota // the Link may be given messages
+	flagEnded                                  // out of the registry: owed nothing, or to be looked up again
+	flagLoading                                // its record is being fetched
+	flagPaging                                 // a page of its mailbox is being fetched
+	flagFull                                   // the Link has refused; it will call Resume
+	flagFetch                                  // unlock shall fetch a page
+	flagStored                                 // it has a record and a mailbox in the Store
+	flagWake                                   // unlock shall fetch the record
+	flagUncounted                              // what its mailbox holds is not known: see restart.go
+	flagMakeRoom                               // unlock shall look for messages that may leave the mailbox
+	flagFetchLog                               // unlock shall fetch a page of the log
+	flagLogging                                // a page of the log is being fetched
+	flagHeld                                   // deliveries are put off: see fruitless.go
+	flagShared                                 // a subscription that is asleep too is shared
+	flagMail                                   // the mailbox may hold what was addressed to the device
+	flagFetchRetained                          // unlock shall fetch retained messages
+	flagFetching                               // retained messages are being fetched
 )
+
+// unlockFlags are what unlock has to do.
+const unlockFlags = flagFetch | flagWake | flagMakeRoom | flagFetchLog | flagFetchRetained
 
 // item is a message on its way to a Session.
 type item struct {
-	msg    *Message
-	ids    []uint32 // Subscription Identifiers
-	op     *publishOp
-	group  *group // the Shared Subscription through which it came
-	seq    uint64 // place in the mailbox; 0 for none
-	qos    QoS
-	retain bool
-	dup    bool
+	msg       *Message
+	ids       []uint32 // Subscription Identifiers
+	op        *publishOp
+	group     *group    // the Shared Subscription through which it came
+	unsafe    *appended // QoS 2: it may be sent once this is committed; nil is at once
+	seq       uint64    // place in the mailbox; 0 for none
+	log       uint64    // place in the App's log; 0 for none
+	qos       QoS
+	retain    bool
+	dup       bool
+	released  bool // QoS 2: only the release is owed
+	addressed bool // published to the device's inbox
+	lost      bool // the Store has failed to keep it; it counts no more
 }
 
 // backlog is what waits for the window.
@@ -85,24 +109,44 @@ type extra struct {
 	willAt     time.Duration // when a delayed Will is published; 0 for no such time
 	expireAt   time.Duration // when an off-line Session ends; 0 for no such time
 	slowAt     time.Duration // when a slow consumer is ended; 0 for no such time
+	dozeAt     time.Duration // when an off-line Session is put to sleep; 0 for no such time
+	heldUntil  time.Duration // when deliveries that are put off begin; 0 for no such time
 	progressed bool          // the client has taken something since slowAt was set
 	received   map[PacketID]receipt
-	mailbox    mailbox
+	releasing  []*appended     // QoS 2 releases that wait until they are safe
 	connect    *pendingConnect // while the record is being fetched
 	resend     PacketID        // delivery from which repetition goes on; 0 if it is complete
+	reader     reader
+	record     recordState
+	flash      int           // bytes for which it counts among those that may come back soon
+	fruitless  uint8         // connections in a row that acknowledged nothing
+	purgedAt   time.Duration // when the queue was looked through for expired messages; 0 is never
+	sleptAt    time.Time     // when the connection ended; zero while there is one
 }
 
-// mailbox is what is known in RAM of a persistent Session's mailbox.
-type mailbox struct {
-	next   uint64 // seq of the next entry; the first is 1
-	loaded uint64 // the largest seq that has been in RAM
-	count  int
-	bytes  int
-	behind bool // entries after loaded are in the Store only
+// box is the mailbox of a persistent Session.
+type box struct {
+	id           Mailbox // 0 is none
+	next         uint64  // seq of the next entry; the first is 1
+	count, bytes uint32
+}
+
+// reader is how far the mailbox of a Session that is awake has been read.
+//
+//	loaded < next
+type reader struct {
+	loaded     uint64 // the largest seq that has been in RAM
+	behind     bool   // entries after loaded are in the Store only
+	sent       uint64 // entries up to this one may have been sent to the client
+	dropBefore uint64 // entries before this one are owed if they are addressed, else not
+	logTaken   uint64 // place in the App's log up to which all has been taken
+	logBehind  bool   // messages after logTaken are in the log only
+	logNeeds   int    // bytes of the next one of them, if there was no room for it
+	cursor     uint64 // what the Store's cursor says, or less
 }
 
 func newSession(a *App, clientID string) *Session {
-	return &Session{app: a, clientID: clientID, nextID: 1}
+	return &Session{app: a, clientID: clientID, live: &live{nextID: 1}}
 }
 
 // ClientID is the Client Identifier.
@@ -113,9 +157,12 @@ func (s *Session) App() *App { return s.app }
 
 func (s *Session) has(f sessionFlags) bool { return s.flags&f != 0 }
 
+// asleep tells whether the Session has no live part.
+func (s *Session) asleep() bool { return s.live == nil }
+
 // persistent tells whether the Session's messages are in its mailbox. A Session
-// that was to last and now ends with its connection stays so until then, for
-// what its mailbox holds comes first.
+// that ends with its connection has one too while it holds messages from before,
+// or such that were addressed to the device.
 func (s *Session) persistent() bool { return s.has(flagStored) }
 
 // lasting tells whether the Session survives its connection.
@@ -124,7 +171,6 @@ func (s *Session) lasting() bool { return s.expiry > 0 }
 func (s *Session) more() *extra {
 	if s.extra == nil {
 		s.extra = &extra{session: s, heapIndex: -1}
-		s.extra.mailbox.next = 1
 	}
 	return s.extra
 }
@@ -143,8 +189,18 @@ func (s *Session) relax() {
 	}
 }
 
+// relaxExtra frees what is kept of unusual things when there are none.
+func (s *Session) relaxExtra() {
+	x := s.extra
+	if x == nil || s.persistent() || x.will != nil || x.received != nil || x.connect != nil || x.record.saved || x.resend != 0 || x.slowAt != 0 {
+		return
+	}
+	s.app.broker.deadlines.set(x, 0)
+	s.extra = nil
+}
+
 // behind tells whether there are messages in the Store that are not in RAM.
-func (s *Session) behind() bool { return s.extra != nil && s.extra.mailbox.behind }
+func (s *Session) behind() bool { return s.extra != nil && s.extra.reader.behind }
 
 // caughtUp tells whether a new message may be sent at once: nothing older waits.
 func (s *Session) caughtUp() bool {
@@ -159,17 +215,40 @@ func (s *Session) room() bool {
 
 // unlock releases mu and does what had to wait for that.
 func (s *Session) unlock(sc *Scratch) {
-	if s.release() {
-		s.fetchPage()
+	todo := s.release()
+	sc.forgetGone()
+	if todo != 0 {
+		s.carryOut(todo)
 	}
 }
 
-// release releases mu. If it returns true the caller must call fetchPage.
-func (s *Session) release() (fetch bool) {
-	fetch = s.has(flagFetch)
-	s.flags &^= flagFetch
+// release releases mu. What it returns must be given to carryOut.
+func (s *Session) release() (todo sessionFlags) {
+	todo = s.flags & unlockFlags
+	s.flags &^= unlockFlags
 	s.mu.Unlock()
-	return fetch
+	return todo
+}
+
+// carryOut makes the calls to the Store whose answers may come at once, and
+// then need mu.
+func (s *Session) carryOut(todo sessionFlags) {
+	st := s.app.broker.store
+	if todo&flagWake != 0 {
+		st.LoadSession(s.key(), s.recordLoaded)
+	}
+	if todo&flagFetch != 0 {
+		s.fetchPage()
+	}
+	if todo&flagMakeRoom != 0 {
+		s.fetchOldest()
+	}
+	if todo&flagFetchLog != 0 {
+		s.fetchLog()
+	}
+	if todo&flagFetchRetained != 0 {
+		s.fetchRetained()
+	}
 }
 
 // Subscribe is one entry of a SUBSCRIBE.
@@ -181,20 +260,3 @@ type Subscribe struct {
 
 // key names the Session in the Store.
 func (s *Session) key() SessionKey { return SessionKey{App: s.app.name, ClientID: s.clientID} }
-
-// save hands the Session's record to the Store, if it is persistent.
-func (s *Session) save() {
-	if !s.persistent() {
-		return
-	}
-	r := &SessionRecord{Expiry: s.expiry, Subscriptions: append([]Subscribe(nil), s.subs...)}
-	if x := s.extra; x != nil {
-		for id, rc := range x.received {
-			if !rc.pending {
-				r.Received = append(r.Received, id)
-			}
-		}
-		r.NextSeq, r.Count, r.Bytes = x.mailbox.next, x.mailbox.count, x.mailbox.bytes
-	}
-	s.app.broker.store.SaveSession(s.key(), r)
-}

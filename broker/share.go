@@ -1,5 +1,10 @@
 package broker
 
+import "strings"
+
+// isShared tells whether a Topic Filter is that of a Shared Subscription.
+func isShared(filter string) bool { return strings.HasPrefix(filter, "$share/") }
+
 // sharedTries bounds how often another member is picked because the one that
 // was has ended in the same moment.
 const sharedTries = 16
@@ -47,35 +52,35 @@ func memberIdle(m groupMember) bool {
 	s := m.Subscriber
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.has(flagReady) && !s.has(flagFull) && s.caughtUp() && s.room()
+	return s.has(flagReady) && !s.has(flagFull|flagHeld) && s.caughtUp() && s.room()
 }
 
 func memberConnected(m groupMember) bool {
 	s := m.Subscriber
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.link != nil
+	return !s.asleep() && s.link != nil
 }
 
 func memberKeeps(m groupMember, size int) bool {
 	s := m.Subscriber
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.has(flagEnded) && s.fits(size)
+	return !s.has(flagEnded) && !s.outlived() && s.fits(size)
 }
 
 func memberLives(m groupMember) bool {
 	s := m.Subscriber
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.has(flagEnded)
+	return !s.has(flagEnded) && !s.outlived()
 }
 
 // offerMember is offer to a member of a group. If the Session has ended since
 // it was picked, the message is owed to another member.
 func (s *Session) offerMember(sc *Scratch, it *item) (r Result, ended bool) {
 	s.mu.Lock()
-	if s.has(flagEnded) {
+	if s.has(flagEnded) || s.outlived() {
 		s.mu.Unlock()
 		return Accepted, true
 	}
@@ -88,7 +93,7 @@ func (s *Session) offerMember(sc *Scratch, it *item) (r Result, ended bool) {
 // v5 4.8.2, and answers its publisher if that still waits.
 func (b *Broker) handOn(sc *Scratch, it item) {
 	op := it.op
-	it.seq, it.dup, it.op = 0, false, nil
+	it.seq, it.log, it.dup, it.released, it.unsafe, it.op = 0, 0, false, false, nil, nil
 	sc.op, sc.attended = op, op != nil
 	r := Accepted
 	if it.group.Len() > 0 {
@@ -101,4 +106,53 @@ func (b *Broker) handOn(sc *Scratch, it item) {
 		sc.op.finish(r)
 		sc.op = nil
 	}
+}
+
+// scanPage is how many entries of the mailbox of a Session that has ended are looked at
+// at a time.
+const scanPage = 64
+
+// sharedScan looks through the mailbox of a Session that has ended, for
+// messages of Shared Subscriptions, which are owed to other members.
+type sharedScan struct {
+	app   *App
+	box   Mailbox // 0 is none
+	after uint64  // entries up to this one have been dealt with
+	sent  uint64  // entries up to this one may have been sent to the client
+	erase bool    // the mailbox is deleted afterwards
+}
+
+// run hands them on. It does not block.
+func (c sharedScan) run() {
+	b := c.app.broker
+	b.store.Load(c.box, c.after, scanPage, pageBytes, func(es []Entry, more bool, err error) {
+		if err != nil {
+			b.cfg.Logger.Error("mailbox_unreadable", "mailbox", uint64(c.box), "error", err)
+		}
+		b.withScratch(func(sc *Scratch) {
+			for i := range es {
+				c.handOn(sc, &es[i])
+			}
+		})
+		switch {
+		case more && len(es) > 0:
+			c.after = es[len(es)-1].Seq
+			c.run()
+		case c.erase:
+			b.store.DeleteMailbox(c.box, nil)
+		}
+	})
+}
+
+func (c *sharedScan) handOn(sc *Scratch, e *Entry) {
+	// A QoS 2 message that has been sent to the client is not for another:
+	// v5 [MQTT-4.8.2-5].
+	if e.Group == "" || e.QoS == 2 && e.Seq <= c.sent {
+		return
+	}
+	if g := c.app.index.Group(e.Group); g != nil {
+		c.app.broker.handOn(sc, item{msg: e.Message, group: g})
+		return
+	}
+	sc.Counters.Dropped[DropSessionEnd].add(1)
 }

@@ -61,5 +61,9 @@ type Stats struct {
 	Deferred  uint64
 	Takeovers uint64
 	SlowEnded uint64 // connections ended because they held up publishers
-	Dropped   map[string]uint64
+
+	FruitlessEnded uint64 // connections ended because their client acknowledges nothing
+	Flash          int64  // Sessions whose client may come back soon
+	FlashBytes     int64
+	Dropped        map[string]uint64
 }

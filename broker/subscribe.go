@@ -7,25 +7,47 @@ import (
 )
 
 // Subscribe adds subscriptions, or replaces those with equal Topic Filters. The
-// filters must be valid. It returns one error per subscription, nil where it is
-// in force, ErrQuotaExceeded where there are too many. Retained messages follow
+// filters must be valid. It returns one error per subscription: nil where it is
+// in force, ErrQuotaExceeded where there are too many, ErrNotAuthorized where it reaches into
+// the inbox of another client. A client's own inbox needs no subscription, and gets none.
+//
+// If pending is true, c will be told when all is on disk, and the client must
+// not be answered before. Retained messages follow
 // when the front calls Resume or Retained, after it has answered.
-func (s *Session) Subscribe(sc *Scratch, epoch uint64, subs []Subscribe) ([]error, error) {
-	errs := make([]error, len(subs))
+func (s *Session) Subscribe(sc *Scratch, epoch uint64, subs []Subscribe, c Commit) (errs []error, pending bool, err error) {
+	errs = make([]error, len(subs))
 	s.mu.Lock()
 	defer s.unlock(sc)
-	if s.epoch.Load() != epoch {
-		return nil, ErrStale
+	if s.epoch.Load() != epoch || s.asleep() {
+		return nil, false, ErrStale
 	}
 	for i, sub := range subs {
-		errs[i] = s.subscribe(sub)
+		switch own, foreign := foreignInbox(sub.TopicFilter, s.clientID); {
+		case foreign:
+			errs[i] = ErrNotAuthorized
+		case !own:
+			errs[i] = s.subscribe(sub)
+		}
 	}
-	s.save()
-	return errs, nil
+	return errs, s.saveSubscriptions(c), nil
+}
+
+// saveSubscriptions stores what has changed, if it is to last.
+func (s *Session) saveSubscriptions(c Commit) (pending bool) {
+	if !s.lasting() || !s.persistent() {
+		return false
+	}
+	s.saveRecord(c)
+	return true
+}
+
+// subscribed returns the place of the subscription to filter, or -1.
+func (s *Session) subscribed(filter string) int {
+	return slices.IndexFunc(s.subs, func(o Subscribe) bool { return o.TopicFilter == filter })
 }
 
 func (s *Session) subscribe(sub Subscribe) error {
-	at := slices.IndexFunc(s.subs, func(o Subscribe) bool { return o.TopicFilter == sub.TopicFilter })
+	at := s.subscribed(sub.TopicFilter)
 	switch {
 	case at >= 0:
 		s.subs[at] = sub
@@ -33,8 +55,11 @@ func (s *Session) subscribe(sub Subscribe) error {
 		return ErrQuotaExceeded
 	default:
 		s.subs = append(slices.Clip(s.subs), sub)
+		if s.logged(&sub) {
+			s.subscribeLog()
+		}
 	}
-	s.app.index.Subscribe(sub.TopicFilter, s.subscription(sub))
+	s.index(&sub)
 	s.scheduleRetained(sub, at < 0)
 	return nil
 }
@@ -56,32 +81,37 @@ func (s *Session) subscription(sub Subscribe) topic.Subscription[*Session] {
 }
 
 // Unsubscribe removes subscriptions. It returns for each filter whether there
-// was one. Messages that are queued or in flight stay owed.
-func (s *Session) Unsubscribe(sc *Scratch, epoch uint64, filters []string) ([]bool, error) {
-	existed := make([]bool, len(filters))
+// was one. Messages that are queued or in flight stay owed. pending and c are as
+// with Subscribe.
+func (s *Session) Unsubscribe(sc *Scratch, epoch uint64, filters []string, c Commit) (existed []bool, pending bool, err error) {
+	existed = make([]bool, len(filters))
 	s.mu.Lock()
 	defer s.unlock(sc)
-	if s.epoch.Load() != epoch {
-		return nil, ErrStale
+	if s.epoch.Load() != epoch || s.asleep() {
+		return nil, false, ErrStale
 	}
+	changed := false
 	for i, f := range filters {
-		at := slices.IndexFunc(s.subs, func(o Subscribe) bool { return o.TopicFilter == f })
+		if own, _ := foreignInbox(f, s.clientID); own {
+			existed[i] = true
+			continue
+		}
+		at := s.subscribed(f)
 		if at < 0 {
 			continue
 		}
-		existed[i] = true
+		existed[i], changed = true, true
 		s.subs = slices.Delete(s.subs, at, at+1)
 		s.app.index.Unsubscribe(f, s)
 		s.cancelRetained(f)
 	}
-	s.save()
-	return existed, nil
+	return existed, changed && s.saveSubscriptions(c), nil
 }
 
 // Retained lets the retained messages flow that Subscribe has found.
 func (s *Session) Retained(sc *Scratch, epoch uint64) {
 	s.mu.Lock()
-	if s.epoch.Load() == epoch && s.backlog != nil && len(s.backlog.jobs) > 0 {
+	if s.epoch.Load() == epoch && !s.asleep() && s.backlog != nil && len(s.backlog.jobs) > 0 {
 		s.pump(sc)
 	}
 	s.unlock(sc)

@@ -12,6 +12,7 @@ const (
 	acknowledged inflightState = iota
 	awaitAck                   // QoS 1: sent, not acknowledged
 	awaitReceipt               // QoS 2: sent, not received
+	awaitSafe                  // QoS 2: received; it is released when that is on disk
 	awaitDone                  // QoS 2: received and released, not complete
 )
 
@@ -61,9 +62,21 @@ func (w *window) index(id PacketID) int {
 	return i
 }
 
-// push adds a delivery with identifier id, which follows the last one. h.item.msg
-// is nil if nothing is to be held.
+// gap is how many identifiers lie between the last delivery and id.
+func (w *window) gap(id PacketID) int {
+	n := w.states.len()
+	if n == 0 {
+		return 0
+	}
+	return (int(id) - int(w.first.after(n)) + maxPacketID) % maxPacketID
+}
+
+// push adds a delivery with identifier id, which comes after the last one; the identifiers
+// between count as acknowledged. h.item.msg is nil if nothing is to be held.
 func (w *window) push(id PacketID, qos QoS, h held) {
+	for range w.gap(id) {
+		w.states.push(acknowledged)
+	}
 	n := w.states.len()
 	if n == 0 {
 		w.first = id

@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"crypto/rand"
+	"errors"
 	"strings"
 	"time"
 
@@ -78,7 +79,7 @@ func (c *conn) onConnected(r broker.Connected, answer *packet.ConnAck) {
 		}
 		return
 	case r.Err != nil:
-		c.refuse(packet.ServerUnavailable)
+		c.refuse(connectCode(r.Err))
 		c.close(r.Err, 0)
 		return
 	}
@@ -98,6 +99,14 @@ func (c *conn) onConnected(r broker.Connected, answer *packet.ConnAck) {
 	c.session.Start(c.ls.scratch, c.epoch)
 	c.nc.ResumeRead()
 	c.nc.Again()
+}
+
+// connectCode is the Reason Code for a CONNECT that the broker has refused.
+func connectCode(err error) packet.ReasonCode {
+	if errors.Is(err, broker.ErrStoreFull) {
+		return packet.QuotaExceeded
+	}
+	return packet.ServerUnavailable
 }
 
 // refuse answers CONNECT with a reason. The caller closes the connection.

@@ -26,22 +26,23 @@ func (c *conn) onSubscribe(f packet.Frame) error {
 			Options:     topic.NewOptions(uint8(pf.QoS), pf.NoLocal, pf.RetainAsPublished, pf.RetainHandling),
 		}
 	}
-	errs, err := c.session.Subscribe(c.ls.scratch, c.epoch, subs)
+	done := &subscribing{c: c, filters: make([]string, len(subs))}
+	errs, pending, err := c.session.Subscribe(c.ls.scratch, c.epoch, subs, done)
 	if err != nil {
 		return nil // taken over; the end is on its way
 	}
-	answer := &packet.SubAck{PacketID: p.PacketID, Reasons: make([]packet.ReasonCode, len(subs))}
+	done.answer = packet.SubAck{PacketID: p.PacketID, Reasons: make([]packet.ReasonCode, len(subs))}
 	for i, err := range errs {
-		answer.Reasons[i] = packet.ReasonCode(p.Filters[i].QoS)
+		done.filters[i] = subs[i].TopicFilter
+		done.answer.Reasons[i] = packet.ReasonCode(p.Filters[i].QoS)
 		if err != nil {
-			answer.Reasons[i] = c.subscribeCode(err)
+			done.answer.Reasons[i] = c.subscribeCode(err)
 		}
 	}
-	if err := c.putAnswer(packet.AppendSubAck(c.controlBuf(), c.version, answer, c.maxPacket)); err != nil {
-		return err
+	if pending && !done.early() {
+		return nil
 	}
-	c.session.Retained(c.ls.scratch, c.epoch)
-	return nil
+	return done.give()
 }
 
 // putAnswer puts out a SUBACK or UNSUBACK, which is empty if it would be larger
@@ -58,8 +59,12 @@ func (c *conn) putAnswer(b []byte) error {
 // subscribeCode is the Reason Code for a subscription that was refused; MQTT 3
 // knows only one.
 func (c *conn) subscribeCode(err error) packet.ReasonCode {
-	if c.version == packet.V5 && errors.Is(err, broker.ErrQuotaExceeded) {
+	switch {
+	case c.version != packet.V5:
+	case errors.Is(err, broker.ErrQuotaExceeded):
 		return packet.QuotaExceeded
+	case errors.Is(err, broker.ErrNotAuthorized):
+		return packet.NotAuthorized
 	}
 	return packet.UnspecifiedError
 }
@@ -86,17 +91,21 @@ func (c *conn) onUnsubscribe(f packet.Frame) error {
 			return err
 		}
 	}
-	existed, err := c.session.Unsubscribe(c.ls.scratch, c.epoch, p.Filters)
+	done := &subscribing{c: c}
+	existed, pending, err := c.session.Unsubscribe(c.ls.scratch, c.epoch, p.Filters, done)
 	if err != nil {
 		return nil // taken over; the end is on its way
 	}
-	answer := &packet.SubAck{PacketID: p.PacketID, Reasons: make([]packet.ReasonCode, len(existed))}
+	done.answer = packet.SubAck{PacketID: p.PacketID, Reasons: make([]packet.ReasonCode, len(existed))}
 	for i, was := range existed {
 		if !was {
-			answer.Reasons[i] = packet.NoSubscriptionExisted
+			done.answer.Reasons[i] = packet.NoSubscriptionExisted
 		}
 	}
-	return c.putAnswer(packet.AppendUnsubAck(c.controlBuf(), c.version, answer, c.maxPacket))
+	if pending && !done.early() {
+		return nil
+	}
+	return done.give()
 }
 
 // onDisconnect lets the client go.

@@ -102,6 +102,14 @@ func (gs groups[S]) find(name string) int {
 	return -1
 }
 
+// get returns the group called name, or nil.
+func (gs groups[S]) get(name string) *Group[S] {
+	if i := gs.find(name); i >= 0 {
+		return gs[i]
+	}
+	return nil
+}
+
 // subscribe adds sub to the group called name, which is made if missing.
 func (gs *groups[S]) subscribe(name, filter string, sub Subscription[S]) (existed, made bool) {
 	i := gs.find(name)

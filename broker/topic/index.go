@@ -118,6 +118,22 @@ func (x *Index[S]) Match(name string, publisher S, dst *Matches[S]) {
 	}
 }
 
+// Group returns the group of a Shared Subscription's Topic Filter, as Subscribe
+// takes it, or nil if it has no members.
+func (x *Index[S]) Group(filter string) *Group[S] {
+	name, rest, shared, err := ParseShared(filter)
+	if err != nil || !shared {
+		return nil
+	}
+	if hasWildcard(rest) {
+		return x.wild.group(rest, name)
+	}
+	sh := x.shard(rest)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	return sh.groups[rest].get(name)
+}
+
 // Len returns the number of subscriptions; each member of a group counts.
 func (x *Index[S]) Len() int { return int(x.subs.Load()) }
 

@@ -81,6 +81,17 @@ func (t *trie[S]) unsubscribe(filter, name string, shared bool, s S) (existed, g
 	return existed, gone
 }
 
+// group returns the group of filter called name, or nil.
+func (t *trie[S]) group(filter, name string) *Group[S] {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	_, at := t.find(filter)
+	if at == nil || *at == nil {
+		return nil
+	}
+	return (*at).groups.get(name)
+}
+
 // grow returns the place of filter's leaf, making the nodes on the way.
 func (t *trie[S]) grow(filter string) **leaf[S] {
 	n := &t.root

@@ -1,113 +1,137 @@
 package storetest
 
 import (
-	"sync"
 	"testing"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
 )
 
-// loadSession calls Store.LoadSession and waits for the result.
-func loadSession(t *testing.T, st broker.Store, key broker.SessionKey) *broker.SessionRecord {
-	t.Helper()
-	type result struct {
-		r   *broker.SessionRecord
-		err error
-	}
-	c := make(chan result, 2) // room for a forbidden second call
-	st.LoadSession(key, func(r *broker.SessionRecord, err error) { c <- result{r, err} })
-	got := <-c
-	if got.err != nil {
-		t.Fatalf("LoadSession(%v): got error %v, want nil", key, got.err)
-	}
-	return got.r
+// unlimited is a maxBytes that no test reaches.
+const unlimited = 1 << 30
+
+// page is what Load and LoadLog call back with.
+type page struct {
+	es   []broker.Entry
+	more bool
+	err  error
 }
 
-// load calls Store.Load and waits for the result.
-func load(t *testing.T, st broker.Store, key broker.SessionKey, after uint64, limit int) ([]broker.Entry, bool) {
+// pageLater is a page that has been asked for.
+type pageLater chan page
+
+func (p pageLater) done(es []broker.Entry, more bool, err error) { p <- page{es, more, err} }
+
+// wait returns the page once it has come.
+func (p pageLater) wait(t *testing.T) ([]broker.Entry, bool) {
 	t.Helper()
-	type result struct {
-		es   []broker.Entry
-		more bool
-		err  error
-	}
-	c := make(chan result, 2)
-	st.Load(key, after, limit, func(es []broker.Entry, more bool, err error) { c <- result{es, more, err} })
-	got := <-c
+	got := <-p
 	if got.err != nil {
-		t.Fatalf("Load(%v, %d, %d): got error %v, want nil", key, after, limit, got.err)
+		t.Fatalf("page: got error %v, want nil", got.err)
 	}
 	return got.es, got.more
 }
 
-// seqs returns the Seqs of what Load returns.
-func seqs(t *testing.T, st broker.Store, key broker.SessionKey, after uint64, limit int) ([]uint64, bool) {
+func newPage() pageLater { return make(pageLater, 2) } // room for a forbidden second call
+
+// load calls Store.Load and waits for the result.
+func load(t *testing.T, st broker.Store, mb broker.Mailbox, after uint64, limit, maxBytes int) ([]broker.Entry, bool) {
 	t.Helper()
-	es, more := load(t, st, key, after, limit)
+	p := newPage()
+	st.Load(mb, after, limit, maxBytes, p.done)
+	return p.wait(t)
+}
+
+// loadLog calls Store.LoadLog and waits for the result.
+func loadLog(t *testing.T, st broker.Store, app string, after uint64, limit, maxBytes int) ([]broker.Entry, bool) {
+	t.Helper()
+	p := newPage()
+	st.LoadLog(app, after, limit, maxBytes, p.done)
+	return p.wait(t)
+}
+
+// recordLater is a record that has been asked for.
+type recordLater chan recordResult
+
+type recordResult struct {
+	r   *broker.SessionRecord
+	err error
+}
+
+func newRecordLater() recordLater { return make(recordLater, 2) }
+
+func (c recordLater) done(r *broker.SessionRecord, err error) { c <- recordResult{r, err} }
+
+func (c recordLater) wait(t *testing.T) *broker.SessionRecord {
+	t.Helper()
+	got := <-c
+	if got.err != nil {
+		t.Fatalf("LoadSession: got error %v, want nil", got.err)
+	}
+	return got.r
+}
+
+// loadSession calls Store.LoadSession and waits for the result.
+func loadSession(t *testing.T, st broker.Store, key broker.SessionKey) *broker.SessionRecord {
+	t.Helper()
+	c := newRecordLater()
+	st.LoadSession(key, c.done)
+	return c.wait(t)
+}
+
+// loadRetained calls Store.LoadRetained and waits for the result.
+func loadRetained(t *testing.T, st broker.Store, app string, names ...string) []*broker.Message {
+	t.Helper()
+	type result struct {
+		ms  []*broker.Message
+		err error
+	}
+	c := make(chan result, 2)
+	st.LoadRetained(app, names, func(ms []*broker.Message, err error) { c <- result{ms, err} })
+	got := <-c
+	if got.err != nil || len(got.ms) != len(names) {
+		t.Fatalf("LoadRetained(%q, %q): got %d messages, error %v, want %d", app, names, len(got.ms), got.err, len(names))
+	}
+	return got.ms
+}
+
+// seqs returns the Seqs of all entries of a mailbox.
+func seqs(t *testing.T, st broker.Store, mb broker.Mailbox) []uint64 {
+	t.Helper()
+	es, more := load(t, st, mb, 0, 1<<20, unlimited)
+	if more {
+		t.Errorf("Load of all entries of mailbox %d: got more, want all", mb)
+	}
+	return seqsOf(es)
+}
+
+func seqsOf(es []broker.Entry) []uint64 {
 	got := make([]uint64, len(es))
 	for i, e := range es {
 		got[i] = e.Seq
 	}
-	return got, more
+	return got
 }
 
-// commits counts what Commits are told.
-type commits struct {
-	mu   sync.Mutex
-	cond sync.Cond
-	told map[uint64][]error // by Seq
-}
-
-func newCommits() *commits {
-	c := &commits{told: make(map[uint64][]error)}
-	c.cond.L = &c.mu
-	return c
-}
-
-// commit is the Commit of one Append.
-type commit struct {
-	c   *commits
-	seq uint64
-}
-
-// Committed implements broker.Commit.
-func (c commit) Committed(err error) {
-	c.c.mu.Lock()
-	defer c.c.mu.Unlock()
-	c.c.told[c.seq] = append(c.c.told[c.seq], err)
-	c.c.cond.Broadcast()
-}
-
-func (c *commits) of(seq uint64) broker.Commit { return commit{c, seq} }
-
-// wait returns what the Commit of seq has been told, once it has.
-func (c *commits) wait(seq uint64) []error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for len(c.told[seq]) == 0 {
-		c.cond.Wait()
-	}
-	return c.told[seq]
-}
-
-// check fails unless the Commits of all Seqs from 1 to last were told once that all is well.
-func (c *commits) check(t *testing.T, last uint64) {
-	t.Helper()
-	for seq := uint64(1); seq <= last; seq++ {
-		if got := c.wait(seq); len(got) != 1 || got[0] != nil {
-			t.Errorf("commit of %d: got %v, want one nil", seq, got)
-		}
-	}
-}
-
-// message returns a message that is like no other.
+// message returns a message that is owed to one.
 func message(topic, payload string) *broker.Message {
 	return &broker.Message{TopicName: topic, Payload: []byte(payload), QoS: 1}
 }
 
+// sharedMessage returns a message that may be owed to many.
+func sharedMessage(topic, payload string) *broker.Message {
+	m := message(topic, payload)
+	m.Body = new(broker.Body)
+	return m
+}
+
+// appendTo appends m to a mailbox.
+func appendTo(st broker.Store, mb broker.Mailbox, seq uint64, m *broker.Message, c broker.Commit) {
+	st.Append(mb, &broker.Entry{Seq: seq, Message: m, QoS: 1}, c)
+}
+
 // appendAll appends entries 1 to n.
-func appendAll(st broker.Store, key broker.SessionKey, n uint64, c *commits) {
+func appendAll(st broker.Store, mb broker.Mailbox, n uint64, c *commits) {
 	for seq := uint64(1); seq <= n; seq++ {
-		st.Append(key, broker.Entry{Seq: seq, Message: message("t", "p"), QoS: 1}, c.of(seq))
+		appendTo(st, mb, seq, message("t", "p"), c.next())
 	}
 }

@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -10,82 +9,97 @@ import (
 	"github.com/holdfast-mqtt/holdfast/broker"
 )
 
-var mailboxKey = broker.SessionKey{App: "a", ClientID: "c"}
+var mailboxTests = []test{
+	{"entry round trip", testEntryRoundTrip},
+	{"entry is copied", testEntryCopied},
+	{"mailboxes apart", testMailboxesApart},
+	{"remove", testRemove},
+	{"remove at once", testRemoveAtOnce},
+	{"released", testReleased},
+}
 
-func testEntryRoundTrip(t *testing.T, st broker.Store) {
+func entries() []broker.Entry {
 	expires := time.Now().Add(time.Hour).Truncate(time.Second)
-	want := []broker.Entry{
+	return []broker.Entry{
 		{Seq: 1, Message: &broker.Message{TopicName: "t"}, QoS: 1},
 		{
-			Seq: 5, QoS: 2, Retain: true, Released: true, PacketID: 65535, SubscriptionIDs: []uint32{1, 268_435_455},
+			Seq: 5, QoS: 2, Retain: true, Released: true, Addressed: true, Log: 1 << 50,
+			SubscriptionIDs: []uint32{1, 268_435_455}, Group: "$share/g/a/+",
 			Message: &broker.Message{
 				TopicName: "a/ü", Payload: bytes.Repeat([]byte{0, 255}, 5000), QoS: 2, Retain: true,
 				Properties: []byte{1, 2, 3}, Expires: expires,
 			},
 		},
+		{
+			Seq: 6, QoS: 1, Retain: true, Addressed: true, Log: 1, SubscriptionIDs: []uint32{7}, Group: "$share/g/#",
+			Message: &broker.Message{
+				TopicName: "shared", Payload: []byte("p"), QoS: 2, Properties: []byte{1}, Expires: expires, Body: new(broker.Body),
+			},
+		},
+		{Seq: 7, QoS: 2, Message: sharedMessage("t", "")},
+		{Seq: 8, QoS: 0, Message: &broker.Message{TopicName: "t", QoS: 0, Retain: true}},
+		{Seq: 9, QoS: 1, Addressed: true, Message: message("inbox/c", "p")},
+		{Seq: 10, QoS: 1, Retain: true, Message: message("t", "p")},
 		{Seq: 1 << 40, Message: message("t", ""), QoS: 1},
+		{Seq: 1<<64 - 1, Message: message("t", "the last"), QoS: 1},
 	}
+}
+
+func testEntryRoundTrip(t *testing.T, st broker.Store) {
+	mb := st.NewMailbox()
+	want := entries()
 	for _, e := range want {
-		st.Append(mailboxKey, e, nil)
+		st.Append(mb, &e, nil)
 	}
-	got, more := load(t, st, mailboxKey, 0, 10)
-	if len(got) != len(want) || more {
-		t.Fatalf("got %d entries, more %t, want %d", len(got), more, len(want))
+	got, more := load(t, st, mb, 0, 100, unlimited)
+	if len(got) != len(want) {
+		t.Fatalf("got %d entries, want %d", len(got), len(want))
 	}
-	for i := range want {
-		if diff := difference(got[i], want[i]); diff != "" {
-			t.Errorf("entry %d: %s", want[i].Seq, diff)
-		}
-	}
+	checkPage(t, "Load", got, more, want, 100, unlimited)
 }
 
-// difference says how got differs from want; "" means not at all. What the broker
-// sets afresh at each publish (QoS and Retain of the Message) may be lost.
-func difference(got, want broker.Entry) string {
-	g, w := got.Message, want.Message
-	switch {
-	case got.Seq != want.Seq, got.QoS != want.QoS, got.Retain != want.Retain, got.Released != want.Released,
-		got.PacketID != want.PacketID, !slices.Equal(got.SubscriptionIDs, want.SubscriptionIDs):
-		return fmt.Sprintf("got %+v, want %+v", got, want)
-	case g == nil:
-		return "got no message"
-	case g.TopicName != w.TopicName, !bytes.Equal(g.Payload, w.Payload), !bytes.Equal(g.Properties, w.Properties),
-		!g.Expires.Equal(w.Expires):
-		return fmt.Sprintf("message: got %+v, want %+v", *g, *w)
+// testEntryCopied changes an entry after it was given to the Store, or has come from it.
+func testEntryCopied(t *testing.T, st broker.Store) {
+	mb := st.NewMailbox()
+	want := entries()
+	for _, e := range want {
+		e.SubscriptionIDs = slices.Clone(e.SubscriptionIDs)
+		st.Append(mb, &e, nil)
+		clear(e.SubscriptionIDs)
+		e = broker.Entry{Seq: 99, Group: "changed"}
 	}
-	return ""
+	got, _ := load(t, st, mb, 0, 100, unlimited)
+	clear(got)
+	got, more := load(t, st, mb, 0, 100, unlimited)
+	checkPage(t, "Load", got, more, want, 100, unlimited)
 }
 
-func testPages(t *testing.T, st broker.Store) {
-	const n = 300
-	c := newCommits()
-	appendAll(st, mailboxKey, n, c)
-	for _, test := range []struct {
-		after       uint64
-		limit       int
-		first, last uint64 // 0, 0: none
-		more        bool
-	}{
-		{0, n, 1, n, false}, {0, n + 1, 1, n, false}, {0, n - 1, 1, n - 1, true}, {0, 1, 1, 1, true},
-		{100, 50, 101, 150, true}, {n - 10, 10, n - 9, n, false}, {n - 10, 9, n - 9, n - 1, true},
-		{n, 10, 0, 0, false}, {n + 100, 10, 0, 0, false}, {1<<64 - 1, 10, 0, 0, false},
-	} {
-		var want []uint64
-		for seq := test.first; seq <= test.last && seq > 0; seq++ {
-			want = append(want, seq)
-		}
-		got, more := seqs(t, st, mailboxKey, test.after, test.limit)
-		if !slices.Equal(got, want) || more != test.more {
-			t.Errorf("Load after %d, limit %d: got %v, more %t, want %v, more %t", test.after, test.limit, got, more, want, test.more)
+func testMailboxesApart(t *testing.T, st broker.Store) {
+	mailboxes := []broker.Mailbox{st.NewMailbox(), st.NewMailbox(), st.NewMailbox(), 255, 256, 1 << 32, 1<<64 - 1}
+	for i, mb := range mailboxes {
+		appendTo(st, mb, uint64(i+1), message("t", "p"), nil)
+	}
+	for i, mb := range mailboxes {
+		if got := seqs(t, st, mb); !slices.Equal(got, []uint64{uint64(i + 1)}) {
+			t.Errorf("mailbox %d: got %v, want [%d]", mb, got, i+1)
 		}
 	}
-	c.check(t, n)
+	for i, mb := range mailboxes {
+		st.DeleteSession(sessionKey, mb, nil)
+		for j, other := range mailboxes {
+			if got := seqs(t, st, other); (len(got) == 0) != (j <= i) {
+				t.Errorf("mailbox %d after mailbox %d was deleted: got %v", other, mb, got)
+			}
+		}
+	}
 }
 
 func testRemove(t *testing.T, st broker.Store) {
+	mb := st.NewMailbox()
 	c := newCommits()
-	st.Remove(mailboxKey, 1) // of nobody
-	appendAll(st, mailboxKey, 10, c)
+	st.Remove(mb, 1, nil) // of nobody
+	appendAll(st, mb, 10, c)
+	c.wait(t)
 	for _, test := range []struct {
 		seq  uint64
 		want []uint64
@@ -99,75 +113,103 @@ func testRemove(t *testing.T, st broker.Store) {
 		{2, []uint64{4, 6, 7, 8, 9}},
 		{4, []uint64{6, 7, 8, 9}},
 	} {
-		st.Remove(mailboxKey, test.seq)
-		if got, more := seqs(t, st, mailboxKey, 0, 100); !slices.Equal(got, test.want) || more {
-			t.Errorf("after Remove(%d): got %v, more %t, want %v", test.seq, got, more, test.want)
+		st.Remove(mb, test.seq, nil)
+		if got := seqs(t, st, mb); !slices.Equal(got, test.want) {
+			t.Errorf("after Remove(%d): got %v, want %v", test.seq, got, test.want)
 		}
 	}
-	if got, more := seqs(t, st, mailboxKey, 5, 2); !slices.Equal(got, []uint64{6, 7}) || !more {
-		t.Errorf("Load after a removed entry: got %v, more %t, want [6 7], more", got, more)
+	if es, more := load(t, st, mb, 5, 2, unlimited); !slices.Equal(seqsOf(es), []uint64{6, 7}) || !more {
+		t.Errorf("Load after a removed entry: got %v, more %t, want [6 7], more", seqsOf(es), more)
 	}
-	c.check(t, 10)
 	for seq := uint64(6); seq <= 9; seq++ {
-		st.Remove(mailboxKey, seq)
+		st.Remove(mb, seq, nil)
 	}
-	if got, more := seqs(t, st, mailboxKey, 0, 100); len(got) != 0 || more {
-		t.Errorf("empty mailbox: got %v, more %t, want none", got, more)
+	checkEmpty(t, st, "all removed", mb)
+	appendTo(st, mb, 11, message("t", "p"), c.next())
+	if got := seqs(t, st, mb); !slices.Equal(got, []uint64{11}) {
+		t.Errorf("mailbox that was empty: got %v, want [11]", got)
 	}
-	st.Append(mailboxKey, broker.Entry{Seq: 11, Message: message("t", "p")}, c.of(11))
-	if got, more := seqs(t, st, mailboxKey, 10, 100); !slices.Equal(got, []uint64{11}) || more {
-		t.Errorf("mailbox that was empty: got %v, more %t, want [11]", got, more)
-	}
+	c.wait(t)
 }
 
-func testUpdate(t *testing.T, st broker.Store) {
+// testRemoveAtOnce removes entries that may not be safe yet: whether the Append is cancelled or not, its Commit is told nil.
+func testRemoveAtOnce(t *testing.T, st broker.Store) {
+	const n = 500
+	mb, other := st.NewMailbox(), st.NewMailbox()
 	c := newCommits()
-	appendAll(st, mailboxKey, 3, c)
-	want := broker.Entry{Seq: 2, Message: message("t", "p"), QoS: 2, Released: true, PacketID: 77}
-	st.Update(mailboxKey, want)
-	es, _ := load(t, st, mailboxKey, 1, 1)
-	if len(es) != 1 {
-		t.Fatalf("after Update: got %d entries, want 1", len(es))
-	}
-	if diff := difference(es[0], want); diff != "" {
-		t.Errorf("after Update: %s", diff)
-	}
-	st.Remove(mailboxKey, 2)
-	st.Update(mailboxKey, want)
-	st.Update(mailboxKey, broker.Entry{Seq: 9, Message: message("t", "p")})
-	st.Update(broker.SessionKey{App: "a", ClientID: "nobody"}, want)
-	if got, _ := seqs(t, st, mailboxKey, 0, 9); !slices.Equal(got, []uint64{1, 3}) {
-		t.Errorf("after Update of what is gone: got %v, want [1 3]", got)
-	}
-}
-
-func testCommitOnce(t *testing.T, st broker.Store) {
-	c := newCommits()
-	const n = 200
+	shared := sharedMessage("t", "shared")
+	var want []uint64
 	for seq := uint64(1); seq <= n; seq++ {
-		st.Append(mailboxKey, broker.Entry{Seq: seq, Message: message("t", "p")}, c.of(seq))
-		if seq%2 == 0 {
-			st.Remove(mailboxKey, seq) // maybe before it is safe
+		m := message("t", "p")
+		if seq%3 == 0 {
+			m = shared
+		}
+		appendTo(st, mb, seq, m, c.next())
+		if seq%4 == 0 {
+			st.Released(mb, seq, c.next())
+		}
+		if seq%10 == 0 {
+			appendTo(st, other, seq, shared, c.next())
+			want = append(want, seq)
+		}
+		if seq%2 == 0 || seq > n/2 {
+			st.Remove(mb, seq, m.Body)
 		}
 	}
-	c.check(t, n)
-	st.DeleteSession(mailboxKey)
-	loadSession(t, st, mailboxKey)
-	c.check(t, n)
+	for seq := uint64(1); seq <= n/2; seq += 2 {
+		body := (*broker.Body)(nil)
+		if seq%3 == 0 {
+			body = shared.Body
+		}
+		st.Remove(mb, seq, body)
+	}
+	c.wait(t)
+	checkEmpty(t, st, "all removed", mb)
+	es, _ := load(t, st, other, 0, n, unlimited)
+	if !slices.Equal(seqsOf(es), want) {
+		t.Errorf("the other mailbox: got %v, want %v", seqsOf(es), want)
+	}
+	for _, e := range es {
+		if d := messageDifference(e.Message, shared); d != "" {
+			t.Errorf("the other mailbox: entry %d: %s", e.Seq, d)
+		}
+	}
 }
 
-func testCloseWaits(t *testing.T, st broker.Store) {
+func testReleased(t *testing.T, st broker.Store) {
+	mb := st.NewMailbox()
 	c := newCommits()
-	const n = 500
-	appendAll(st, mailboxKey, n, c)
-	if err := st.Close(); err != nil {
-		t.Fatalf("Close: got %v, want nil", err)
+	want := entries()
+	for i := range want {
+		want[i].Released = i == 1
+		st.Append(mb, &want[i], c.next())
 	}
-	c.mu.Lock()
-	told := len(c.told)
-	c.mu.Unlock()
-	if told != n {
-		t.Errorf("commits told when Close returned: got %d, want %d", told, n)
+	release := func(i int) {
+		want[i].Released = true
+		st.Released(mb, want[i].Seq, c.next())
 	}
-	c.check(t, n)
+	release(0) // maybe before it is safe
+	check := func(what string) {
+		t.Helper()
+		got, more := load(t, st, mb, 0, 100, unlimited)
+		checkPage(t, what, got, more, want, 100, unlimited)
+	}
+	check("one released")
+	release(0) // again
+	release(2) // one with a Body
+	release(3)
+	release(len(want) - 1)
+	check("more released")
+	st.Remove(mb, want[0].Seq, nil)
+	want = want[1:]
+	st.Released(mb, 1, c.next())   // gone
+	st.Released(mb, 100, c.next()) // never there
+	st.Released(st.NewMailbox(), 1, c.next())
+	check("release of what is gone")
+	c.wait(t)
+	r := broker.SessionRecord{Expiry: 1, Mailbox: mb}
+	st.SaveSession(sessionKey, &r, nil)
+	if got := loadSession(t, st, sessionKey); got.Count != len(want) {
+		t.Errorf("count after releases: got %d, want %d", got.Count, len(want))
+	}
 }

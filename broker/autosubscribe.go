@@ -1,0 +1,72 @@
+package broker
+
+import (
+	"strings"
+
+	"github.com/holdfast-mqtt/holdfast/broker/topic"
+)
+
+// AutoSubscription is a subscription that clients have without asking for it.
+type AutoSubscription struct {
+	// TopicFilter may hold placeholders: %c is the Client Identifier, %u the
+	// user's name, %a the App, %% a percent sign. A client whose identifier or
+	// name is empty, or holds '+' or '#', does not get a subscription that needs it.
+	TopicFilter string
+	Options     topic.Options
+}
+
+// Validate returns an error if the Topic Filter is none, whatever stands for its placeholders.
+func (a *AutoSubscription) Validate() error {
+	filter, ok := a.expand("x", "x", "x")
+	if !ok {
+		return topic.ValidateFilter(a.TopicFilter)
+	}
+	return topic.ValidateFilter(filter)
+}
+
+// expand fills the placeholders in.
+func (a *AutoSubscription) expand(clientID, user, app string) (filter string, ok bool) {
+	if !strings.Contains(a.TopicFilter, "%") {
+		return a.TopicFilter, true
+	}
+	var b strings.Builder
+	rest := a.TopicFilter
+	for {
+		before, after, found := strings.Cut(rest, "%")
+		b.WriteString(before)
+		if !found {
+			return b.String(), true
+		}
+		value := ""
+		switch {
+		case strings.HasPrefix(after, "c"):
+			value = clientID
+		case strings.HasPrefix(after, "u"):
+			value = user
+		case strings.HasPrefix(after, "a"):
+			value = app
+		case strings.HasPrefix(after, "%"):
+			value = "%"
+		}
+		if value == "" || strings.ContainsAny(value, "+#") {
+			return "", false
+		}
+		b.WriteString(value)
+		rest = after[1:]
+	}
+}
+
+// autoSubscribe adds the subscriptions that every client has. Those that the
+// Session has already stay as they are.
+func (s *Session) autoSubscribe(c *Connect) {
+	for i := range s.app.broker.cfg.AutoSubscribe {
+		a := &s.app.broker.cfg.AutoSubscribe[i]
+		filter, ok := a.expand(s.clientID, c.User, s.app.name)
+		if !ok || topic.ValidateFilter(filter) != nil || s.subscribed(filter) >= 0 {
+			continue
+		}
+		if s.subscribe(Subscribe{TopicFilter: filter, Options: a.Options}) == nil {
+			s.recordChanged()
+		}
+	}
+}

@@ -1,0 +1,47 @@
+package broker
+
+import "time"
+
+// A client that fetches its messages and acknowledges none must not fetch them
+// for ever. Each connection that begins with messages which have been sent
+// before, while none was acknowledged since, is one more in a row; any
+// acknowledgement ends the row.
+const (
+	fruitlessFree = 3           // so many have no consequence
+	fruitlessMost = 10          // one more is ended
+	fruitlessWait = time.Second // the first pause; each is twice the one before
+	fruitlessMax  = time.Minute // but no longer
+)
+
+// acknowledgedSome notes that the client has acknowledged something.
+func (s *Session) acknowledgedSome() {
+	if x := s.extra; x != nil {
+		x.fruitless = 0
+	}
+}
+
+// watchFruitless counts a connection that begins. It returns false if
+// deliveries are put off, or the connection is ended.
+func (s *Session) watchFruitless() bool {
+	x := s.extra
+	if x == nil || !s.persistent() || s.box.count == 0 || s.head() > x.reader.sent {
+		return true
+	}
+	x.fruitless++
+	b := s.app.broker
+	switch n := x.fruitless; {
+	case n <= fruitlessFree:
+		return true
+	case n > fruitlessMost:
+		x.fruitless = fruitlessFree + 1
+		b.fruitlessEnded.Add(1)
+		b.cfg.Logger.Warn("client_acknowledges_nothing", "client_id", s.clientID, "connections", int(n), "messages", s.box.count)
+		s.link.End(ErrFruitless)
+		return false
+	default:
+		x.heldUntil = b.deadlines.now() + min(fruitlessWait<<(n-fruitlessFree-1), fruitlessMax)
+		s.flags |= flagHeld
+		s.schedule()
+		return false
+	}
+}

@@ -1,0 +1,92 @@
+package broker
+
+import (
+	"runtime"
+	"strings"
+	"time"
+)
+
+// inboxPrefix begins the Topic Names of inboxes: "inbox/{ClientID}".
+const inboxPrefix = "inbox/"
+
+// inboxOwner is the Client Identifier to whose inbox a Topic Name leads.
+func inboxOwner(name string) (clientID string, ok bool) {
+	if len(name) <= len(inboxPrefix) || name[0] != 'i' || name[:len(inboxPrefix)] != inboxPrefix {
+		return "", false
+	}
+	return name[len(inboxPrefix):], true
+}
+
+// offerInbox offers a message to the device that it is addressed to, by its
+// Client Identifier: whether or not it has subscribed to anything, is connected, or has ever
+// been. The message is kept until the device acknowledges it, also across Clean
+// Start and the end of its Session. Such a message is never retained.
+func (a *App) offerInbox(sc *Scratch, m *Message, clientID string) Result {
+	it := item{msg: m, qos: m.QoS, addressed: true}
+	if m.QoS == 0 {
+		if s := a.find(clientID); s != nil {
+			return s.offer(sc, &it)
+		}
+		sc.Counters.Dropped[DropOffline].add(1)
+		return NoSubscribers
+	}
+	for {
+		s := a.obtain(sc, clientID)
+		s.mu.Lock()
+		switch {
+		case s.has(flagEnded): // just being removed; take another look
+			s.mu.Unlock()
+			runtime.Gosched()
+			continue
+		case s.outlived():
+			s.finish(sc)
+			continue
+		}
+		r := s.offerLocked(sc, &it)
+		s.unlock(sc)
+		return r
+	}
+}
+
+// handMail offers again what was addressed to a Session that has ended while
+// its publisher waited.
+func (a *App) handMail(sc *Scratch, clientID string, it item) {
+	op := it.op
+	outer, attended := sc.op, sc.attended
+	sc.op, sc.attended = op, op != nil
+	r := a.offerInbox(sc, it.msg, clientID)
+	if op != nil {
+		op.finish(r)
+	}
+	sc.op, sc.attended = outer, attended
+}
+
+// makeInbox makes a mailbox for a device that has no Session.
+func (s *Session) makeInbox() {
+	b := s.app.broker
+	s.expiry = b.cfg.inboxExpiry()
+	s.keepMailbox()
+	x := s.more()
+	x.sleptAt = b.deadlines.wallNow()
+	x.reader.dropBefore = noSession
+	s.flags |= flagMail
+	s.saveRecord(nil)
+}
+
+// inboxExpiry is how long the mailbox of a device is kept that has no Session,
+// in seconds.
+func (c *Config) inboxExpiry() uint32 { return uint32(min(c.InboxExpiry/time.Second, NeverExpires-1)) }
+
+// foreignInbox tells whether a Topic Filter reaches into an inbox of another client than clientID; own tells
+// whether it names the client's own.
+func foreignInbox(filter, clientID string) (own, foreign bool) {
+	if rest, ok := strings.CutPrefix(filter, "$share/"); ok {
+		if _, f, ok := strings.Cut(rest, "/"); ok {
+			filter = f
+		}
+		owner, is := inboxOwner(filter)
+		return false, is && owner != ""
+	}
+	owner, is := inboxOwner(filter)
+	return is && owner == clientID, is && owner != clientID
+}

@@ -1,0 +1,214 @@
+package broker
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+)
+
+// A persistent Session keeps what it is owed in its mailbox: one entry for each
+// message, under numbers that go up by one. The Packet Identifier of a delivery
+// follows from its entry's number, so that a message which is sent again after
+// a restart, even of the whole node, has the identifier that it had before.
+// That is what QoS 2 needs, and it is why nothing of QoS 2 is sent before its
+// entry is safe: a number that is lost in a crash is given to another message.
+
+// packetIDOf is the Packet Identifier of the mailbox's entry seq.
+func packetIDOf(seq uint64) PacketID { return PacketID((seq-1)%maxPacketID + 1) }
+
+// keepMailbox makes the Session persistent, if it is not yet.
+func (s *Session) keepMailbox() {
+	if s.persistent() {
+		return
+	}
+	s.flags |= flagStored
+	s.box.id = s.app.broker.store.NewMailbox()
+	// The first entry's Packet Identifier is the one after those that are used up.
+	next := s.nextID
+	if b := s.backlog; b != nil {
+		next = next.after(b.queued.len())
+	}
+	s.box.next = uint64(next)
+	s.more().reader = reader{loaded: s.box.next - 1, sent: s.box.next - 1}
+}
+
+// dropMailbox makes a Session that ends with its connection transient again,
+// once its mailbox is empty.
+func (s *Session) dropMailbox() {
+	if s.lasting() || !s.persistent() || s.box.count > 0 || s.behind() {
+		return
+	}
+	if b := s.backlog; b != nil && b.queued.len() > 0 {
+		return
+	}
+	s.nextID = packetIDOf(s.box.next)
+	s.app.broker.store.DeleteSession(s.key(), s.box.id, nil)
+	s.box = box{}
+	s.flags &^= flagStored | flagMail
+	s.extra.reader = reader{}
+	s.extra.record = recordState{}
+}
+
+// appended is an entry that is being stored, or of which it is being stored
+// that only the release is owed. It is the Store's Commit.
+type appended struct {
+	session *Session
+	op      *publishOp // the publisher's; nil if nobody waits
+	seq     uint64
+	size    int
+	qos2    bool // the Session waits for it
+	release bool // see noteReceived
+	state   atomic.Uint32
+}
+
+// States of an appended.
+const (
+	appendCalled   = iota // Store.Append has not returned
+	appendReturned        // but it is not safe
+	appendSafe
+)
+
+// safe tells whether the entry is. a may be nil, which is.
+func (a *appended) safe() bool { return a == nil || a.state.Load() == appendSafe }
+
+// Committed implements Commit.
+func (a *appended) Committed(err error) {
+	if err != nil && !a.release {
+		a.session.appendFailed(a)
+	} else if was := a.state.Swap(appendSafe); a.qos2 && was == appendReturned {
+		a.session.app.broker.resumer.post(a.session)
+	}
+	if a.op != nil {
+		a.op.Committed(err)
+	}
+}
+
+// appendMailbox gives k the next place in the mailbox; op is told when it is safe.
+func (s *Session) appendMailbox(sc *Scratch, k *item, op *publishOp) {
+	a := &appended{session: s, op: op, size: k.msg.size(), qos2: k.qos == 2}
+	b := &s.box
+	a.seq = b.next
+	k.seq = b.next
+	b.next++
+	b.count++
+	b.bytes += uint32(a.size)
+	sc.gauges.queued.add(1)
+	sc.gauges.queuedBytes.add(a.size)
+	e := &sc.entry
+	*e = Entry{
+		Seq: k.seq, Log: k.log, Message: k.msg, QoS: k.qos, Retain: k.retain, Addressed: k.addressed, SubscriptionIDs: k.ids,
+	}
+	if k.group != nil {
+		e.Group = groupFilter(k.group)
+	}
+	s.app.broker.store.Append(b.id, e, a)
+	if a.qos2 && !a.state.CompareAndSwap(appendCalled, appendReturned) {
+		return // safe already
+	}
+	if a.qos2 {
+		k.unsafe = a
+	}
+}
+
+// groupFilter is the Topic Filter by which members of g have subscribed.
+func groupFilter(g *group) string { return "$share/" + g.Name + "/" + g.Filter }
+
+// unstore removes from queue or mailbox what is settled.
+func (s *Session) unstore(sc *Scratch, it *item) {
+	size := it.msg.size()
+	switch {
+	case it.lost:
+		return // it was counted out when the Store failed
+	case it.seq != 0:
+		s.countOut(size)
+		st := s.app.broker.store
+		st.Remove(s.box.id, it.seq, it.msg.Body)
+		if it.log != 0 {
+			s.moveCursor(it.log)
+		}
+	}
+	sc.gauges.queued.add(-1)
+	sc.gauges.queuedBytes.add(-size)
+}
+
+// countOut takes a message of that size out of what the mailbox is known to hold.
+func (s *Session) countOut(size int) {
+	b := &s.box
+	if b.count > 0 {
+		b.count--
+	}
+	b.bytes -= min(b.bytes, uint32(size))
+}
+
+// appendFailed counts out an entry that the Store has failed to keep. If it is
+// on its way to the client already it stays so: the publisher, who is told of
+// the failure, may send it again, and at least once it is.
+func (s *Session) appendFailed(a *appended) {
+	s.app.broker.withScratch(func(sc *Scratch) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.has(flagEnded) {
+			return
+		}
+		if !s.asleep() && s.extra != nil && a.seq <= s.extra.reader.loaded {
+			it := s.findStored(a.seq)
+			if it == nil || it.lost {
+				return // settled meanwhile
+			}
+			it.lost, it.unsafe = true, nil
+			if it.log != 0 { // it comes from the log again
+				s.rewindLog(it.log)
+			}
+		}
+		s.countOut(a.size)
+		sc.gauges.queued.add(-1)
+		sc.gauges.queuedBytes.add(-a.size)
+	})
+}
+
+// findStored returns what is in RAM of the entry seq.
+func (s *Session) findStored(seq uint64) *item {
+	if b := s.backlog; b != nil {
+		for i := range b.queued.len() {
+			if it := b.queued.at(i); it.seq == seq {
+				return it
+			}
+		}
+	}
+	if w := s.window; w != nil {
+		for i := range w.holds.len() {
+			if h := w.holds.at(i); h.item.seq == seq {
+				return &h.item
+			}
+		}
+	}
+	return nil
+}
+
+// resultOf is the outcome of a write.
+func resultOf(err error) Result {
+	switch {
+	case err == nil:
+		return Accepted
+	case errors.Is(err, ErrStoreFull):
+		return QuotaExceeded
+	}
+	return StoreFailed
+}
+
+// receiptBox is where the receipts of the Session's QoS 2 publishes are kept; 0 is
+// in RAM only.
+func (s *Session) receiptBox() Mailbox {
+	if s.lasting() && s.persistent() {
+		return s.box.id
+	}
+	return 0
+}
+
+// unixMilli is t in ms since 1970, and 0 for the zero time.
+func unixMilli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
