@@ -32,7 +32,7 @@ func (s *Session) drain(sc *Scratch) bool {
 	b := s.backlog
 	for b.queued.len() > 0 {
 		it := b.queued.at(0)
-		if it.msg.expired() {
+		if it.msg.expired(s.app.broker.cfg.Clock) {
 			sc.Counters.Dropped[DropExpired].add(1)
 			s.dequeue(sc, true)
 			continue

@@ -116,7 +116,7 @@ func (s *Session) windowRoom() int {
 // sendRetained sends one retained message. It returns false if the job must
 // wait; it goes on after the last message that was sent.
 func (s *Session) sendRetained(sc *Scratch, job *retainedJob, m *Message) bool {
-	if m.expired() {
+	if m.expired(s.app.broker.cfg.Clock) {
 		s.app.retained.DeleteIf(m.TopicName, func(o *Message) bool { return o == m })
 		job.after = m.TopicName
 		return true
