@@ -29,5 +29,5 @@ func (systemClock) Now() time.Time { return time.Now() }
 
 func (systemClock) AfterFunc(d time.Duration, f func()) Timer { return time.AfterFunc(d, f) }
 
-// Now is the time by the Broker's Clock: what fronts count Message.Expires from.
-func (b *Broker) Now() time.Time { return b.cfg.Clock.Now() }
+// Clock is the one that the Broker goes by. Fronts count Message.Expires from it.
+func (b *Broker) Clock() Clock { return b.cfg.Clock }

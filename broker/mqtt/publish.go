@@ -112,7 +112,7 @@ func (c *conn) message(p *packet.Publish, name string) *broker.Message {
 		Properties: p.Properties.Forward,
 	}
 	if p.Properties.HasMessageExpiry {
-		m.Expires = c.ls.srv.broker.Now().Add(time.Duration(p.Properties.MessageExpiry) * time.Second)
+		m.Expires = c.ls.srv.broker.Clock().Now().Add(time.Duration(p.Properties.MessageExpiry) * time.Second)
 	}
 	m.Borrow()
 	return m

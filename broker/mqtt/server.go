@@ -47,8 +47,7 @@ func NewServer(cfg Config, e *netloop.Engine) *Server {
 		})
 	}
 	if srv.cfg.SysInterval > 0 {
-		srv.sys = newSysTopics(srv)
-		go srv.sys.run()
+		srv.sys = beginSysTopics(srv)
 	}
 	return srv
 }
