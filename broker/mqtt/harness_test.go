@@ -122,6 +122,7 @@ type client struct {
 	mu      sync.Mutex
 	in      []byte
 	ended   bool
+	frozen  bool          // read by pull only
 	arrived chan struct{} // closed and replaced whenever something has changed
 }
 
@@ -155,8 +156,9 @@ func (c *client) read() {
 	}
 }
 
-// freeze stops and resumes reading, in memory only.
+// freeze stops and resumes reading, in memory and where pull reads.
 func (c *client) freeze(on bool) {
+	c.frozen = on
 	if m, ok := c.nc.(*memnet.Conn); ok {
 		m.BlockReads(on)
 	}
