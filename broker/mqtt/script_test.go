@@ -70,14 +70,8 @@ func playFile(t *testing.T, file string) {
 			case *update || inMemoryOnly(steps):
 			case !needsClock(steps):
 				t.Run("native", func(t *testing.T) { playNative(t, steps) })
-			default:
-				t.Run("native", func(t *testing.T) {
-					st := newNativeStage(t)
-					if st == nil {
-						t.Skip("there is no other engine here")
-					}
-					playSettled(t, steps, st, io.Discard)
-				})
+			case newNativeStage != nil:
+				t.Run("native", func(t *testing.T) { playSettled(t, steps, newNativeStage(t), io.Discard) })
 			}
 		})
 		out.WriteByte('\n')

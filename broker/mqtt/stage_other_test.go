@@ -4,5 +4,4 @@ package mqtt
 
 import "testing"
 
-// newNativeStage returns nil: the portable engine is all there is.
-func newNativeStage(*testing.T) stage { return nil }
+var newNativeStage func(t *testing.T) stage
