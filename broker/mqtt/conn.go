@@ -43,6 +43,7 @@ type conn struct {
 	qos2        uint16
 	keepAlive   time.Duration // 1.5 times what the client has asked for; 0 is none
 	heard       time.Duration // loop time of the last input
+	access      *Access       // what the Authorizer is asked about all of the client's doing; nil if nobody is asked
 	session     *broker.Session
 	epoch       uint64
 	expiry      uint32

@@ -23,7 +23,8 @@ var update = flag.Bool("update", false, "write the answers in testdata/script an
 // "== name". Each line is a comment (#), a command, or what has come because of
 // the command before it:
 //
-//	config key=value …         the server's settings; first line only. "memory" is none: not to be played natively
+//	config key=value …         the server's settings; first line only. "memory" is none: not to be played natively.
+//	                           deny=x keeps all but user root from the topics below x
 //	advance 10s                lets time pass
 //	stats key …                shows counters of the broker
 //	shutdown                   ends the server
@@ -201,6 +202,8 @@ func (cfg *setup) set(kv string) error {
 	var err error
 	switch {
 	case name == "memory":
+	case name == "deny":
+		cfg.mqtt.Authorizer = denyBelow(value)
 	case numbers[name] != nil:
 		*numbers[name], err = strconv.Atoi(value)
 	case times[name] != nil:
@@ -357,6 +360,8 @@ func (p *player) stats(names []string) string {
 			v = st.Retained
 		case "slow-ended":
 			v = st.SlowEnded
+		case "denied":
+			v = p.server.mqtt.Stats().Denied
 		case "refused":
 			v = st.Refused
 		default:

@@ -15,27 +15,37 @@ func (c *conn) onSubscribe(f packet.Frame) error {
 	if err != nil {
 		return err
 	}
-	subs := make([]broker.Subscribe, len(p.Filters))
-	for i, pf := range p.Filters {
+	for _, pf := range p.Filters {
 		if err := c.checkFilter("read SUBSCRIBE", pf.TopicFilter); err != nil {
 			return err
 		}
-		subs[i] = broker.Subscribe{
+	}
+	answer := &packet.SubAck{PacketID: p.PacketID, Reasons: make([]packet.ReasonCode, len(p.Filters))}
+	subs := make([]broker.Subscribe, 0, len(p.Filters)) // those whose Reason Code is no failure
+	for i, pf := range p.Filters {
+		if !c.allowsFilter(pf.TopicFilter, pf.QoS) {
+			answer.Reasons[i] = c.subscribeCode(errNotAuthorized)
+			continue
+		}
+		answer.Reasons[i] = packet.ReasonCode(pf.QoS)
+		subs = append(subs, broker.Subscribe{
 			TopicFilter: pf.TopicFilter,
 			ID:          p.SubscriptionID,
 			Options:     topic.NewOptions(uint8(pf.QoS), pf.NoLocal, pf.RetainAsPublished, pf.RetainHandling),
-		}
+		})
 	}
 	errs, err := c.session.Subscribe(c.ls.scratch, c.epoch, subs)
 	if err != nil {
 		return nil // taken over; the end is on its way
 	}
-	answer := &packet.SubAck{PacketID: p.PacketID, Reasons: make([]packet.ReasonCode, len(subs))}
-	for i, err := range errs {
-		answer.Reasons[i] = packet.ReasonCode(p.Filters[i].QoS)
-		if err != nil {
-			answer.Reasons[i] = c.subscribeCode(err)
+	for i, code := range answer.Reasons {
+		if code.Failed() {
+			continue
 		}
+		if errs[0] != nil {
+			answer.Reasons[i] = c.subscribeCode(errs[0])
+		}
+		errs = errs[1:]
 	}
 	if err := c.putAnswer(packet.AppendSubAck(c.controlBuf(), c.version, answer, c.maxPacket)); err != nil {
 		return err
@@ -58,7 +68,11 @@ func (c *conn) putAnswer(b []byte) error {
 // subscribeCode is the Reason Code for a subscription that was refused; MQTT 3
 // knows only one.
 func (c *conn) subscribeCode(err error) packet.ReasonCode {
-	if c.version == packet.V5 && errors.Is(err, broker.ErrQuotaExceeded) {
+	switch {
+	case c.version != packet.V5:
+	case errors.Is(err, errNotAuthorized):
+		return packet.NotAuthorized
+	case errors.Is(err, broker.ErrQuotaExceeded):
 		return packet.QuotaExceeded
 	}
 	return packet.UnspecifiedError
