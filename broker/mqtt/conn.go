@@ -36,7 +36,7 @@ type conn struct {
 
 	// owned by the loop
 	state       connState
-	leave       leaveKind
+	graceful    bool // the client has taken leave, and wants no Will published
 	newExpiry   bool // DISCONNECT has changed the Session Expiry Interval
 	problemInfo bool // the client wants Reason Strings and User Properties
 	hadExpiry   bool // the Session Expiry Interval in CONNECT was not 0
@@ -54,15 +54,6 @@ type conn struct {
 	// guarded by the Session's lock
 	aliasesOut *aliasesOut
 }
-
-// leaveKind is how the connection is to be reported to the Session.
-type leaveKind uint8
-
-const (
-	leaveLost     leaveKind = iota // the Will is due
-	leaveGraceful                  // the client has taken leave
-	leaveShutdown                  // the server is going down
-)
 
 // OnOpen implements netloop.Handler.
 func (c *conn) OnOpen(nc *netloop.Conn) { nc.SetTimer(c.ls.srv.cfg.ConnectTimeout) }
@@ -202,9 +193,11 @@ func keepAliveLimit(seconds uint16) time.Duration {
 	return time.Duration(seconds) * time.Second * 3 / 2
 }
 
-// OnShutdown implements netloop.Handler.
+// OnShutdown implements netloop.Handler. The client has not taken leave: its Will
+// is published, as after any other end, unless it is to be delayed and the Session
+// outlives the connection. That one waits in the Session: v5 3.1.2.5 lets a server
+// that shuts down defer it.
 func (c *conn) OnShutdown(*netloop.Conn) {
-	c.leave = leaveShutdown
 	c.close(broker.ErrClosed, packet.ServerShuttingDown)
 }
 
@@ -215,11 +208,17 @@ func (c *conn) OnClose(_ *netloop.Conn, err error) {
 	if c.session == nil {
 		return
 	}
-	how := broker.Leave{Graceful: c.leave == leaveGraceful, Silent: c.leave == leaveShutdown}
+	c.ls.srv.cfg.Logger.Debug("disconnected", "client_id", c.session.ClientID(), "reason", err)
+	c.detach()
+}
+
+// detach tells the Session that the connection has ended. Only the first call
+// has an effect.
+func (c *conn) detach() {
+	how := broker.Leave{Graceful: c.graceful}
 	if c.newExpiry {
 		how.Expiry = &c.expiry
 	}
-	c.ls.srv.cfg.Logger.Debug("disconnected", "client_id", c.session.ClientID(), "reason", err)
 	c.session.Detach(c.ls.scratch, c.epoch, how)
 }
 
@@ -249,6 +248,7 @@ func (c *conn) close(err error, code packet.ReasonCode) {
 		return
 	}
 	if code != 0 && c.version == packet.V5 && (c.state == connected || c.state == refused) {
+		c.detach() // nobody delivers any more: nothing comes after DISCONNECT, v5 [MQTT-3.14.4-1]
 		var d [64]byte
 		c.nc.Write(c.ls.loop, packet.AppendDisconnect(d[:0], c.version, &packet.Disconnect{Reason: code}, c.maxPacket))
 	}

@@ -126,7 +126,7 @@ func (c *conn) onDisconnect(f packet.Frame) error {
 		c.newExpiry, c.expiry = true, p.SessionExpiry
 	}
 	if p.Reason == packet.NormalDisconnection { // any other leaves the Will in place: v5 [MQTT-3.14.4-3]
-		c.leave = leaveGraceful
+		c.graceful = true
 	}
 	c.close(errDisconnect, 0)
 	return nil
