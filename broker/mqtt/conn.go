@@ -42,7 +42,8 @@ type conn struct {
 	hadExpiry   bool // the Session Expiry Interval in CONNECT was not 0
 	qos2        uint16
 	keepAlive   time.Duration // 1.5 times what the client has asked for; 0 is none
-	heard       time.Duration // loop time of the last input
+	heard       time.Duration // loop time of the last sign of life
+	unfinished  uint32        // bytes there were then of a packet that had not come in full
 	access      *Access       // what the Authorizer is asked about all of the client's doing; nil if nobody is asked
 	session     *broker.Session
 	epoch       uint64
@@ -60,7 +61,13 @@ func (c *conn) OnOpen(nc *netloop.Conn) { nc.SetTimer(c.ls.srv.cfg.ConnectTimeou
 
 // OnData implements netloop.Handler.
 func (c *conn) OnData(nc *netloop.Conn, data []byte) (consumed int) {
-	c.heard = c.ls.loop.Now()
+	consumed = c.take(nc, data)
+	c.noteLife(consumed, len(data)-consumed)
+	return consumed
+}
+
+// take deals with the whole packets in data.
+func (c *conn) take(nc *netloop.Conn, data []byte) (consumed int) {
 	var share turnShare
 	for {
 		limit := c.ls.srv.cfg.MaxPacketSize
@@ -172,8 +179,22 @@ func (c *conn) OnTimer(nc *netloop.Conn) {
 	}
 }
 
-// checkKeepAlive closes the connection if nothing has come for one and a half
-// times the Keep Alive: v5 [MQTT-3.1.2-22], v3.1.1 [MQTT-3.1.2-24].
+// signOfLife is how many bytes of one packet count as much as a whole packet. It
+// is little enough for a large packet over the slowest of links, where a client cannot
+// put a PINGREQ in between, and too much for one who sends a byte now and then to
+// hold a connection for nothing.
+const signOfLife = 1 << 10
+
+// noteLife notes when the client has sent a whole packet, or enough of one: bytes
+// alone are no MQTT Control Packet.
+func (c *conn) noteLife(consumed, rest int) {
+	if consumed > 0 || rest >= int(c.unfinished)+signOfLife {
+		c.heard, c.unfinished = c.ls.loop.Now(), uint32(rest)
+	}
+}
+
+// checkKeepAlive closes the connection if there was no sign of life for one and a
+// half times the Keep Alive: v5 [MQTT-3.1.2-22], v3.1.1 [MQTT-3.1.2-24].
 func (c *conn) checkKeepAlive(nc *netloop.Conn) {
 	if nc.Paused() {
 		nc.SetTimer(c.keepAlive) // it is we who do not listen
