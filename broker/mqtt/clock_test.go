@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
+	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 )
 
 // testClock is time that stands still until a test moves it, for servers that
@@ -125,5 +127,22 @@ func TestTestClock(t *testing.T) {
 	}
 	if want := []string{"a2s", "e3s", "b4s"}; !slices.Equal(got, want) {
 		t.Errorf("calls: got %v, want %v", got, want)
+	}
+}
+
+// TestExpiryIsMonotonic sees that the time at which a message expires is
+// counted by the clock that nobody sets: a machine whose time of day is set
+// back or forth has no message expire early or late.
+func TestExpiryIsMonotonic(t *testing.T) {
+	s := newServer(t, setup{loop: netloop.Config{Portable: true}})
+	c := &conn{ls: s.mqtt.loops[0]}
+	p := &packet.Publish{}
+	p.Properties.HasMessageExpiry, p.Properties.MessageExpiry = true, 60
+	m := c.message(p, "t")
+	if m.Expires == m.Expires.Round(0) {
+		t.Errorf("expires at %v, want that to have a monotonic reading", m.Expires)
+	}
+	if now := s.broker.Clock().Now(); now == now.Round(0) {
+		t.Errorf("it is %v, want that to have a monotonic reading", now)
 	}
 }
