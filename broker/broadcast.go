@@ -170,7 +170,7 @@ func (s *Session) addBroadcasts(sc *Scratch, es []Entry, more bool) {
 			break
 		}
 		r.logTaken = es[i].Log
-		if m.expired() {
+		if m.expired(s.app.broker.cfg.Clock) {
 			continue
 		}
 		it := item{msg: m, qos: min(m.QoS, QoS(sub.Options.QoS())), log: es[i].Log}

@@ -39,7 +39,7 @@ type Broker struct {
 // New returns a broker without Sessions. Close ends it.
 func New(cfg Config) *Broker {
 	b := &Broker{cfg: cfg.withDefaults(), store: cfg.Store, apps: make(map[string]*App)}
-	b.deadlines = newDeadlines(b.onDeadline)
+	b.deadlines = newDeadlines(b.cfg.Clock, b.onDeadline)
 	b.resumer = newResumer(b.goOn)
 	b.sweeper = newSweeper(b)
 	return b

@@ -12,6 +12,8 @@ type Config struct {
 	Store Store
 	// Logger gets what operators must know. nil discards.
 	Logger *slog.Logger
+	// Clock is the time that everything goes by. nil means the machine's.
+	Clock Clock
 	// MaxInflight bounds the deliveries to one client that are sent and not
 	// acknowledged, below the client's own Receive Maximum. Default 32,768: a transient
 	// Session keeps one byte for each.
@@ -65,6 +67,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Clock == nil {
+		c.Clock = systemClock{}
 	}
 	def(&c.MaxInflight, 32768)
 	c.MaxInflight = min(c.MaxInflight, maxPacketID)

@@ -10,19 +10,22 @@ import (
 // Session expires, a slow consumer has had its chance. It is a heap with one
 // timer; a Session is in it at most once.
 type deadlines struct {
-	due func(*Session)
+	// static
+	clock Clock
+	start time.Time
+	due   func(*Session)
 
+	// guarded by mu
 	mu      sync.Mutex
-	start   time.Time
 	heap    deadlineHeap
-	timer   *time.Timer
+	timer   Timer
 	at      time.Duration // when timer fires, since start; 0 when it is not set
 	stopped bool
 	running sync.WaitGroup
 }
 
-func newDeadlines(due func(*Session)) *deadlines {
-	return &deadlines{due: due, start: time.Now()}
+func newDeadlines(clock Clock, due func(*Session)) *deadlines {
+	return &deadlines{clock: clock, start: clock.Now(), due: due}
 }
 
 // wall is the time of day at a deadline. Like now, it does not jump when the
@@ -36,7 +39,7 @@ func (d *deadlines) wallNow() time.Time { return d.wall(d.now()) }
 func (d *deadlines) of(t time.Time) time.Duration { return max(t.Sub(d.start), 1) }
 
 // now is the time since start.
-func (d *deadlines) now() time.Duration { return time.Since(d.start) }
+func (d *deadlines) now() time.Duration { return d.clock.Now().Sub(d.start) }
 
 // set makes the deadline of x's Session at, counted as now is; 0 removes it. It
 // may be called with the Session's lock held.
@@ -71,7 +74,7 @@ func (d *deadlines) schedule() {
 	d.at = first
 	wait := max(first-d.now(), 0)
 	if d.timer == nil {
-		d.timer = time.AfterFunc(wait, d.run)
+		d.timer = d.clock.AfterFunc(wait, d.run)
 		return
 	}
 	d.timer.Reset(wait)

@@ -15,7 +15,7 @@ func TestDeadlines(t *testing.T) {
 		var mu sync.Mutex
 		fired := make(map[*Session]time.Duration) // guarded by mu
 		var d *deadlines
-		d = newDeadlines(func(s *Session) {
+		d = newDeadlines(systemClock{}, func(s *Session) {
 			mu.Lock()
 			defer mu.Unlock()
 			if _, twice := fired[s]; twice {
@@ -79,7 +79,7 @@ func TestDeadlineSetWhileCalledBack(t *testing.T) {
 		x := &extra{session: new(Session), heapIndex: -1}
 		calls := 0
 		var d *deadlines
-		d = newDeadlines(func(*Session) {
+		d = newDeadlines(systemClock{}, func(*Session) {
 			if calls++; calls < 10 {
 				d.set(x, d.now()+time.Second)
 			}
@@ -98,7 +98,7 @@ func TestDeadlinesStopWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		running, release := make(chan struct{}), make(chan struct{})
 		done := false
-		d := newDeadlines(func(*Session) {
+		d := newDeadlines(systemClock{}, func(*Session) {
 			close(running)
 			<-release
 			done = true

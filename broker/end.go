@@ -8,9 +8,6 @@ type Leave struct {
 	Graceful bool
 	// Expiry replaces the Session Expiry Interval if it is not nil.
 	Expiry *uint32
-	// Silent means that the Will is dropped although the client did not take
-	// leave: the server is going down.
-	Silent bool
 }
 
 // Detach tells that the connection of that epoch has ended. Nothing happens if
@@ -27,7 +24,7 @@ func (s *Session) Detach(sc *Scratch, epoch uint64, how Leave) {
 	if how.Expiry != nil && s.lasting() { // v5 3.14.2.2.2: what was to end ends
 		s.expiry = s.app.broker.clampExpiry(*how.Expiry)
 	}
-	if x := s.extra; x != nil && (how.Graceful || how.Silent) {
+	if x := s.extra; x != nil && how.Graceful {
 		x.will = nil // v5 [MQTT-3.14.4-3], v3.1.1 [MQTT-3.1.2-10]
 	}
 	if !s.lasting() {

@@ -34,7 +34,7 @@ func (s *Session) drain(sc *Scratch) bool {
 	b := s.backlog
 	for b.queued.len() > 0 {
 		it := b.queued.at(0)
-		if it.lost || it.msg.expired() && !it.dup && !it.released { // delivery of dup has begun: it goes on
+		if it.lost || it.msg.expired(s.app.broker.cfg.Clock) && !it.dup && !it.released { // delivery of dup has begun: it goes on
 			if !it.lost {
 				sc.Counters.Dropped[DropExpired].add(1)
 			}

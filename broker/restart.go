@@ -148,7 +148,7 @@ func (d *deadSession) bury(b *Broker) {
 	a := b.App(d.key.App)
 	if d.rec.Will != nil {
 		b.withScratch(func(sc *Scratch) {
-			b.Publish(sc, &Publish{App: a, Message: d.rec.Will.publishable(time.Now())})
+			b.Publish(sc, &Publish{App: a, Message: d.rec.Will.publishable(b.cfg.Clock.Now())})
 		})
 	}
 	s := &Session{app: a, clientID: d.key.ClientID}

@@ -32,7 +32,7 @@ func (s *Session) purge(sc *Scratch) {
 		return
 	}
 	x.purgedAt = max(now, 1)
-	s.filterQueue(sc, func(it *item) bool { return !it.msg.expired() || it.dup || it.released }, DropExpired)
+	s.filterQueue(sc, func(it *item) bool { return !it.msg.expired(s.app.broker.cfg.Clock) || it.dup || it.released }, DropExpired)
 }
 
 // filterQueue removes what keep returns false for.

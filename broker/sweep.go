@@ -15,7 +15,7 @@ type sweeper struct {
 	broker *Broker
 
 	mu      sync.Mutex
-	timer   *time.Timer
+	timer   Timer
 	at      time.Duration // when the timer fires, on the broker's clock; 0 if it is not set
 	last    time.Duration
 	stopped bool
@@ -35,7 +35,7 @@ func (w *sweeper) expect(at time.Duration) {
 	w.at = at
 	wait := max(at-w.broker.deadlines.now(), 0)
 	if w.timer == nil {
-		w.timer = time.AfterFunc(wait, w.run)
+		w.timer = w.broker.cfg.Clock.AfterFunc(wait, w.run)
 		return
 	}
 	w.timer.Reset(wait)

@@ -97,7 +97,6 @@ func TestWill(t *testing.T) {
 		{"at once, persistent", never, 0, lost, nil, 0},
 		{"graceful", never, 0, func(c *client) { c.leave(broker.Leave{Graceful: true}) }, nil, -1},
 		{"graceful, delayed", never, 10e9, func(c *client) { c.leave(broker.Leave{Graceful: true}) }, nil, -1},
-		{"server goes down", never, 0, func(c *client) { c.leave(broker.Leave{Silent: true}) }, nil, -1},
 		{"delayed", never, 10e9, lost, nil, 10 * time.Second},
 		{"delayed, session ends first", 5, 10e9, lost, nil, 5 * time.Second},
 		{"delayed, session ends at once", 0, 10e9, lost, nil, 0},

@@ -67,6 +67,9 @@ func (s *subscribing) give() error {
 	}
 	if s.err != nil {
 		for i := range s.answer.Reasons {
+			if s.answer.Reasons[i].Failed() {
+				continue
+			}
 			s.answer.Reasons[i] = c.subscribeCode(broker.ErrQuotaExceeded)
 		}
 		_, _, _ = c.session.Unsubscribe(c.ls.scratch, c.epoch, s.filters, nil)

@@ -13,6 +13,9 @@ type Config struct {
 	Broker *broker.Broker
 	// Logger gets what operators must know. nil discards.
 	Logger *slog.Logger
+	// Authorizer decides what clients may publish and subscribe to. nil allows
+	// everything but writing below $SYS/, which nobody may.
+	Authorizer Authorizer
 	// ConnectTimeout is how long a client may take to send CONNECT. Default 10 s.
 	ConnectTimeout time.Duration
 	// MaxPacketSize bounds packets from clients, in bytes. Default 1 MiB.

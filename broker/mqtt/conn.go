@@ -36,13 +36,15 @@ type conn struct {
 
 	// owned by the loop
 	state       connState
-	leave       leaveKind
+	graceful    bool // the client has taken leave, and wants no Will published
 	newExpiry   bool // DISCONNECT has changed the Session Expiry Interval
 	problemInfo bool // the client wants Reason Strings and User Properties
 	hadExpiry   bool // the Session Expiry Interval in CONNECT was not 0
 	qos2        uint16
 	keepAlive   time.Duration // 1.5 times what the client has asked for; 0 is none
-	heard       time.Duration // loop time of the last input
+	heard       time.Duration // loop time of the last sign of life
+	unfinished  uint32        // bytes there were then of a packet that had not come in full
+	access      *Access       // what the Authorizer is asked about all of the client's doing; nil if nobody is asked
 	session     *broker.Session
 	epoch       uint64
 	expiry      uint32
@@ -54,21 +56,18 @@ type conn struct {
 	aliasesOut *aliasesOut
 }
 
-// leaveKind is how the connection is to be reported to the Session.
-type leaveKind uint8
-
-const (
-	leaveLost     leaveKind = iota // the Will is due
-	leaveGraceful                  // the client has taken leave
-	leaveShutdown                  // the server is going down
-)
-
 // OnOpen implements netloop.Handler.
 func (c *conn) OnOpen(nc *netloop.Conn) { nc.SetTimer(c.ls.srv.cfg.ConnectTimeout) }
 
 // OnData implements netloop.Handler.
 func (c *conn) OnData(nc *netloop.Conn, data []byte) (consumed int) {
-	c.heard = c.ls.loop.Now()
+	consumed = c.take(nc, data)
+	c.noteLife(consumed, len(data)-consumed)
+	return consumed
+}
+
+// take deals with the whole packets in data.
+func (c *conn) take(nc *netloop.Conn, data []byte) (consumed int) {
 	var share turnShare
 	for {
 		limit := c.ls.srv.cfg.MaxPacketSize
@@ -180,8 +179,22 @@ func (c *conn) OnTimer(nc *netloop.Conn) {
 	}
 }
 
-// checkKeepAlive closes the connection if nothing has come for one and a half
-// times the Keep Alive: v5 [MQTT-3.1.2-22], v3.1.1 [MQTT-3.1.2-24].
+// signOfLife is how many bytes of one packet count as much as a whole packet. It
+// is little enough for a large packet over the slowest of links, where a client cannot
+// put a PINGREQ in between, and too much for one who sends a byte now and then to
+// hold a connection for nothing.
+const signOfLife = 1 << 10
+
+// noteLife notes when the client has sent a whole packet, or enough of one: bytes
+// alone are no MQTT Control Packet.
+func (c *conn) noteLife(consumed, rest int) {
+	if consumed > 0 || rest >= int(c.unfinished)+signOfLife {
+		c.heard, c.unfinished = c.ls.loop.Now(), uint32(rest)
+	}
+}
+
+// checkKeepAlive closes the connection if there was no sign of life for one and a
+// half times the Keep Alive: v5 [MQTT-3.1.2-22], v3.1.1 [MQTT-3.1.2-24].
 func (c *conn) checkKeepAlive(nc *netloop.Conn) {
 	if nc.Paused() {
 		nc.SetTimer(c.keepAlive) // it is we who do not listen
@@ -201,9 +214,11 @@ func keepAliveLimit(seconds uint16) time.Duration {
 	return time.Duration(seconds) * time.Second * 3 / 2
 }
 
-// OnShutdown implements netloop.Handler.
+// OnShutdown implements netloop.Handler. The client has not taken leave: its Will
+// is published, as after any other end, unless it is to be delayed and the Session
+// outlives the connection. That one waits in the Session: v5 3.1.2.5 lets a server
+// that shuts down defer it.
 func (c *conn) OnShutdown(*netloop.Conn) {
-	c.leave = leaveShutdown
 	c.close(broker.ErrClosed, packet.ServerShuttingDown)
 }
 
@@ -214,11 +229,17 @@ func (c *conn) OnClose(_ *netloop.Conn, err error) {
 	if c.session == nil {
 		return
 	}
-	how := broker.Leave{Graceful: c.leave == leaveGraceful, Silent: c.leave == leaveShutdown}
+	c.ls.srv.cfg.Logger.Debug("disconnected", "client_id", c.session.ClientID(), "reason", err)
+	c.detach()
+}
+
+// detach tells the Session that the connection has ended. Only the first call
+// has an effect.
+func (c *conn) detach() {
+	how := broker.Leave{Graceful: c.graceful}
 	if c.newExpiry {
 		how.Expiry = &c.expiry
 	}
-	c.ls.srv.cfg.Logger.Debug("disconnected", "client_id", c.session.ClientID(), "reason", err)
 	c.session.Detach(c.ls.scratch, c.epoch, how)
 }
 
@@ -248,6 +269,7 @@ func (c *conn) close(err error, code packet.ReasonCode) {
 		return
 	}
 	if code != 0 && c.version == packet.V5 && (c.state == connected || c.state == refused) {
+		c.detach() // nobody delivers any more: nothing comes after DISCONNECT, v5 [MQTT-3.14.4-1]
 		var d [64]byte
 		c.nc.Write(c.ls.loop, packet.AppendDisconnect(d[:0], c.version, &packet.Disconnect{Reason: code}, c.maxPacket))
 	}

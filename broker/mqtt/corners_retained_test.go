@@ -22,13 +22,18 @@ import (
 // that has stopped reading costs next to nothing. Each message arrives once:
 // v5 [MQTT-3.3.1-9], v3.1.1 [MQTT-3.3.1-6].
 func TestMillionRetained(t *testing.T) {
+	t.Run("native", func(t *testing.T) { manyRetained(t, netloop.Config{}, 1_000_000/raceSlowdown) })
+	t.Run("portable", func(t *testing.T) { manyRetained(t, netloop.Config{Portable: true}, 200_000/raceSlowdown) })
+}
+
+func manyRetained(t *testing.T, loop netloop.Config, messages int) {
 	const (
-		messages   = 1_000_000 / raceSlowdown
 		roundTrips = 20 // while both have stopped reading
 		atLeast    = 3  // while both read: how many fit in is the machine's, not ours
 		heapBudget = 4 << 20
 	)
-	s := newServer(t, setup{loop: netloop.Config{Loops: 1}, broker: broker.Config{MaxRetained: messages}})
+	loop.Loops = 1
+	s := newServer(t, setup{loop: loop, broker: broker.Config{MaxRetained: messages}})
 	other := dialAs(s, "v5 id=other clean")
 	retainMany(t, s, messages)
 	all := newReader(t, s, "v4 id=all clean", messages)
@@ -80,14 +85,14 @@ type reader struct {
 	done   chan error
 }
 
-// newReader connects; it is to read want messages.
-func newReader(t *testing.T, s *testServer, connect string, want int64) *reader {
+// newReader connects; it is to read so many messages.
+func newReader(t *testing.T, s *testServer, connect string, messages int) *reader {
 	_, b, err := encodeConnect(connect)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := &reader{
-		t: t, nc: s.dial(), want: want,
+		t: t, nc: s.dial(), want: int64(messages),
 		paused: make(chan struct{}), goOn: make(chan struct{}), done: make(chan error, 1),
 	}
 	r.in = bufio.NewReaderSize(r.nc, 64<<10)

@@ -31,7 +31,7 @@ func (c *conn) Deliver(d *broker.Delivery) broker.Verdict {
 		out.SubscriptionIDs = d.SubscriptionIDs
 		if !m.Expires.IsZero() {
 			out.HasMessageExpiry = true // v5 [MQTT-3.3.2-6]: what is left of it
-			out.MessageExpiry = uint32(max(time.Until(m.Expires)+time.Second-1, 0) / time.Second)
+			out.MessageExpiry = uint32(max(m.Expires.Sub(c.ls.srv.broker.Clock().Now())+time.Second-1, 0) / time.Second)
 		}
 		alias = c.aliasesOut.use(&out)
 	}

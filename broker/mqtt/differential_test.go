@@ -109,8 +109,8 @@ func (*allowAll) OnACLCheck(*mochi.Client, string, bool) bool { return true }
 
 // playMochi plays steps against mochi and returns the first difference.
 func playMochi(t *testing.T, steps []step) string {
-	p := &player{t: t, clients: make(map[string]*client)}
-	p.server = newMochi(t)
+	server := newMochi(t)
+	p := &player{t: t, stage: &bubbleStage{t: t, server: server}, server: server, clients: make(map[string]*client)}
 	for _, s := range steps {
 		if s.line == "shutdown" {
 			return ""

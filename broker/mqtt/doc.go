@@ -23,4 +23,10 @@
 // acknowledges what others have sent it. A message that cannot be taken at all is refused with Reason Code 0x97 in
 // MQTT 5; in MQTT 3, which has no such answer, nothing is acknowledged and the
 // connection is paused and then closed, so that the client sends it again.
+//
+// # What clients may do
+//
+// Config.Authorizer is asked about each Will, PUBLISH and Topic Filter before
+// anything else is done with it. MQTT 5 is told of a denial. For MQTT 3 a message
+// that is denied is acknowledged like one that nobody subscribes to.
 package mqtt

@@ -15,6 +15,7 @@ var (
 	errTopicAlias       = errors.New("topic alias is not known or above the maximum")
 	errAliasBytes       = errors.New("topic names with an alias are too long together")
 	errTooManyLevels    = errors.New("topic has too many levels")
+	errNotAuthorized    = errors.New("client is not allowed to")
 	errSystemTopic      = errors.New("topic belongs to the server")
 	errAnswerTooLarge   = errors.New("answer is larger than the client's maximum packet size")
 	errConnAckTooLarge  = errors.New("CONNACK is larger than the client's maximum packet size")

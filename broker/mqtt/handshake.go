@@ -25,23 +25,15 @@ func (c *conn) onConnect(f packet.Frame) error {
 		// No method is configured: v5 [MQTT-4.12.0-1].
 		return &packet.Error{Code: packet.BadAuthenticationMethod, Version: packet.V5, Op: "read CONNECT", Err: errNoAuthentication}
 	}
-	if w := p.Will; w != nil {
-		code, err := packet.Success, error(nil)
-		switch {
-		case topic.Levels(w.Topic) > cfg.MaxTopicLevels:
-			code, err = packet.TopicNameInvalid, errTooManyLevels
-		case isSystemTopic(w.Topic):
-			code, err = packet.NotAuthorized, errSystemTopic
-		}
-		if err != nil {
-			return &packet.Error{Code: code, Version: p.Version, Op: "read CONNECT", Err: err}
-		}
-	}
 	answer := &packet.ConnAck{ReceiveMaximum: uint16(cfg.ReceiveMaximum)}
 	id := p.ClientID
 	if id == "" {
 		id = assignClientID()
 		answer.AssignedClientID = id // v5 [MQTT-3.1.3-7]
+	}
+	c.access = c.ls.srv.accessOf(p, id)
+	if err := c.checkWill(p); err != nil {
+		return err
 	}
 	c.setKeepAlive(p, answer)
 	answer.MaximumPacketSize = uint32(cfg.MaxPacketSize)
@@ -68,6 +60,27 @@ func (c *conn) onConnect(f packet.Frame) error {
 		c.nc.Loop().PostFunc(func() { c.onConnected(r, answer) })
 	})
 	return nil
+}
+
+// checkWill refuses a CONNECT whose Will the client could not publish itself:
+// v5 [MQTT-3.1.4-2].
+func (c *conn) checkWill(p *packet.Connect) error {
+	w := p.Will
+	if w == nil {
+		return nil
+	}
+	code, err := packet.NotAuthorized, error(nil)
+	switch {
+	case topic.Levels(w.Topic) > c.ls.srv.cfg.MaxTopicLevels:
+		code, err = packet.TopicNameInvalid, errTooManyLevels
+	case isSystemTopic(w.Topic):
+		err = errSystemTopic
+	case !c.allows(Publish, w.Topic, w.QoS, w.Retain):
+		err = errNotAuthorized
+	default:
+		return nil
+	}
+	return &packet.Error{Code: code, Version: p.Version, Op: "read CONNECT", Err: err}
 }
 
 // onConnected answers CONNECT and lets messages flow.

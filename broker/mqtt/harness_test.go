@@ -44,6 +44,9 @@ type testServer struct {
 func newServer(t testing.TB, cfg setup) *testServer {
 	t.Helper()
 	s := &testServer{t: t, store: memory.New()}
+	if cfg.broker.Clock != nil {
+		s.store = memory.NewWithClock(cfg.broker.Clock.Now)
+	}
 	if cfg.loop.Loops == 0 {
 		cfg.loop.Loops = 2
 	}
@@ -122,6 +125,7 @@ type client struct {
 	mu      sync.Mutex
 	in      []byte
 	ended   bool
+	frozen  bool          // read by pull only
 	arrived chan struct{} // closed and replaced whenever something has changed
 }
 
@@ -155,8 +159,9 @@ func (c *client) read() {
 	}
 }
 
-// freeze stops and resumes reading, in memory only.
+// freeze stops and resumes reading, in memory and where pull reads.
 func (c *client) freeze(on bool) {
+	c.frozen = on
 	if m, ok := c.nc.(*memnet.Conn); ok {
 		m.BlockReads(on)
 	}

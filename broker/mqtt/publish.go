@@ -26,6 +26,10 @@ func (c *conn) onPublish(f packet.Frame) error {
 	if p.QoS == packet.ExactlyOnce && c.acks != nil && c.acks.holds(p.PacketID) {
 		return nil // repeated before its answer was due
 	}
+	if !c.allows(Publish, name, p.QoS, p.Retain) {
+		c.denyPublish(p.PacketID, p.QoS)
+		return nil
+	}
 	m := c.message(p, name)
 	ls := c.ls
 	ls.pub = broker.Publish{App: ls.srv.app, Message: m, Session: c.session, Epoch: c.epoch}
@@ -112,7 +116,7 @@ func (c *conn) message(p *packet.Publish, name string) *broker.Message {
 		Properties: p.Properties.Forward,
 	}
 	if p.Properties.HasMessageExpiry {
-		m.Expires = time.Now().Add(time.Duration(p.Properties.MessageExpiry) * time.Second)
+		m.Expires = c.ls.srv.broker.Clock().Now().Add(time.Duration(p.Properties.MessageExpiry) * time.Second)
 	}
 	m.Borrow()
 	return m
@@ -141,6 +145,11 @@ func (c *conn) answer(id packet.PacketID, qos packet.QoS, r broker.Result) {
 			c.endQoS2()
 		}
 	}
+	c.putInOrder(a)
+}
+
+// putInOrder gives an answer, after those to the publishes before.
+func (c *conn) putInOrder(a ack) {
 	if c.acks != nil && c.acks.len() > 0 { // behind one that waits
 		c.acks.push(a)
 		c.hold()

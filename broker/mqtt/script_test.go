@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,7 +15,6 @@ import (
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
-	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 )
 
 var update = flag.Bool("update", false, "write the answers in testdata/script anew")
@@ -23,7 +23,8 @@ var update = flag.Bool("update", false, "write the answers in testdata/script an
 // "== name". Each line is a comment (#), a command, or what has come because of
 // the command before it:
 //
-//	config key=value …         the server's settings; first line only
+//	config key=value …         the server's settings; first line only. "memory" is none: not to be played natively.
+//	                           deny=x keeps all but user root from the topics below x
 //	advance 10s                lets time pass
 //	stats key …                shows counters of the broker
 //	shutdown                   ends the server
@@ -36,9 +37,10 @@ var update = flag.Bool("update", false, "write the answers in testdata/script an
 //	c drop                     closes the connection
 //	c < PUBLISH …              what c has received
 //
-// In memory a command's answers are all that comes until nothing moves any
-// more. Scripts that need neither clock nor such an end are played over the
-// native engine too, where each answer is waited for.
+// Scripts are played over the portable engine, in memory, and over the native
+// one. A command's answers are all that comes until nothing moves any more,
+// except where a script needs neither clock nor such an end: it is played natively over
+// TCP, where each answer is waited for.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/script/*.txt")
 	if err != nil || len(files) == 0 {
@@ -63,10 +65,14 @@ func playFile(t *testing.T, file string) {
 		fmt.Fprintf(&out, "== %s\n", name)
 		t.Run(name, func(t *testing.T) {
 			t.Run("portable", func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { playVirtual(t, steps, &out) })
+				synctest.Test(t, func(t *testing.T) { playSettled(t, steps, &bubbleStage{t: t}, &out) })
 			})
-			if !*update && !needsClock(steps) {
+			switch {
+			case *update || inMemoryOnly(steps):
+			case !needsClock(steps):
 				t.Run("native", func(t *testing.T) { playNative(t, steps) })
+			case newNativeStage != nil:
+				t.Run("native", func(t *testing.T) { playSettled(t, steps, newNativeStage(t), io.Discard) })
 			}
 		})
 		out.WriteByte('\n')
@@ -112,25 +118,73 @@ func needsClock(steps []step) bool {
 	return false
 }
 
+// inMemoryOnly tells whether the first line says so: where answers depend on
+// how much a connection holds.
+func inMemoryOnly(steps []step) bool {
+	w := strings.Fields(steps[0].line)
+	return len(w) > 0 && w[0] == "config" && slices.Contains(w, "memory")
+}
+
+// stage is where a script is played: a server, its clients and its time.
+type stage interface {
+	open(cfg setup) *testServer
+	newClient(v packet.Version) *client
+	settle()                 // waits until nothing moves any more
+	advance(d time.Duration) // lets time pass
+	shutdown()
+}
+
+// bubbleStage plays on the portable engine in a synctest bubble.
+type bubbleStage struct {
+	t      *testing.T
+	server *testServer
+}
+
+func (st *bubbleStage) open(cfg setup) *testServer {
+	cfg.loop.Portable = true
+	st.server = newServer(st.t, cfg)
+	return st.server
+}
+
+func (st *bubbleStage) newClient(v packet.Version) *client { return newClient(st.server, v) }
+func (st *bubbleStage) settle()                            { synctest.Wait() }
+func (st *bubbleStage) advance(d time.Duration)            { <-time.After(d) }
+func (st *bubbleStage) shutdown()                          { st.server.shutdown() }
+
+// tcpStage plays on the native engine over TCP. Nothing tells there when all
+// has come.
+type tcpStage struct{ bubbleStage }
+
+func (st *tcpStage) open(cfg setup) *testServer {
+	st.server = newServer(st.t, cfg)
+	return st.server
+}
+
+func (st *tcpStage) settle()               { st.t.Error("TCP does not settle") }
+func (st *tcpStage) advance(time.Duration) { st.t.Error("real time does not advance at will") }
+
 // player plays one script.
 type player struct {
 	t       *testing.T
+	stage   stage
 	server  *testServer
 	clients map[string]*client
 }
 
-// start makes the server with the settings of the first line, if that has any.
-func (p *player) start(steps []step, loop netloop.Config) {
-	p.clients = make(map[string]*client)
-	cfg := setup{loop: loop}
+// newPlayer makes the server with the settings of the first line, if that has
+// any.
+func newPlayer(t *testing.T, steps []step, st stage) *player {
+	p := &player{t: t, stage: st, clients: make(map[string]*client)}
+	var cfg setup
 	if rest, ok := strings.CutPrefix(steps[0].line, "config "); ok {
 		for kv := range strings.FieldsSeq(rest) {
 			if err := cfg.set(kv); err != nil {
-				p.t.Fatal(err)
+				t.Fatal(err)
 			}
 		}
 	}
-	p.server = newServer(p.t, cfg)
+	p.server = st.open(cfg)
+	return p
 }
 
 func (cfg *setup) set(kv string) error {
@@ -147,6 +201,9 @@ func (cfg *setup) set(kv string) error {
 	}
 	var err error
 	switch {
+	case name == "memory":
+	case name == "deny":
+		cfg.mqtt.Authorizer = denyBelow(value)
 	case numbers[name] != nil:
 		*numbers[name], err = strconv.Atoi(value)
 	case times[name] != nil:
@@ -168,10 +225,10 @@ func (p *player) command(line string) error {
 		if err != nil {
 			return err
 		}
-		<-time.After(d)
+		p.stage.advance(d)
 		return nil
 	case w[0] == "shutdown":
-		p.server.shutdown()
+		p.stage.shutdown()
 		return nil
 	case len(w) < 2:
 		return fmt.Errorf("not a command: %q", line)
@@ -184,14 +241,14 @@ func (p *player) command(line string) error {
 		if len(w) > 2 {
 			v = versions[w[2]]
 		}
-		p.clients[w[0]] = newClient(p.server, v)
+		p.clients[w[0]] = p.stage.newClient(v)
 		return nil
 	case "connect":
 		v, b, err := encodeConnect(strings.TrimPrefix(rest, "connect"))
 		if err != nil {
 			return err
 		}
-		c = newClient(p.server, v)
+		c = p.stage.newClient(v)
 		p.clients[w[0]] = c
 		c.send(b)
 		return nil
@@ -233,16 +290,16 @@ func (c *client) command(rest string) error {
 	return err
 }
 
-// playVirtual plays in a bubble and writes the transcript to out.
-func playVirtual(t *testing.T, steps []step, out *bytes.Buffer) {
-	p := &player{t: t}
-	p.start(steps, netloop.Config{Portable: true})
+// playSettled plays with all that comes of one command before the next, and
+// writes the transcript to out.
+func playSettled(t *testing.T, steps []step, st stage, out io.Writer) {
+	p := newPlayer(t, steps, st)
 	for _, s := range steps {
 		fmt.Fprintln(out, s.line)
 		if err := p.command(s.line); err != nil {
 			t.Fatalf("%s: %v", s.line, err)
 		}
-		synctest.Wait()
+		st.settle()
 		got := p.answers()
 		if w := strings.Fields(s.line); len(w) > 0 && w[0] == "stats" {
 			got = append(got, p.stats(w[1:]))
@@ -303,6 +360,8 @@ func (p *player) stats(names []string) string {
 			v = st.Retained
 		case "slow-ended":
 			v = st.SlowEnded
+		case "denied":
+			v = p.server.mqtt.Stats().Denied
 		case "refused":
 			v = st.Refused
 		default:
@@ -333,8 +392,7 @@ func (p *player) fence(s step) {
 // playNative plays on real sockets: each answer is waited for, and at the end
 // nothing else may have come.
 func playNative(t *testing.T, steps []step) {
-	p := &player{t: t}
-	p.start(steps, netloop.Config{})
+	p := newPlayer(t, steps, &tcpStage{bubbleStage{t: t}})
 	for _, s := range steps {
 		if err := p.command(s.line); err != nil {
 			t.Fatalf("%s: %v", s.line, err)

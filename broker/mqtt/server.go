@@ -23,6 +23,7 @@ type serverStats struct {
 	refused   atomic.Uint64 // CONNECT refused
 	malformed atomic.Uint64 // connections closed for a protocol error
 	timeouts  atomic.Uint64 // connections closed for Keep Alive or a missing CONNECT
+	denied    atomic.Uint64 // what the Authorizer has denied
 }
 
 // loopState is what the connections of one loop share.
@@ -47,8 +48,7 @@ func NewServer(cfg Config, e *netloop.Engine) *Server {
 		})
 	}
 	if srv.cfg.SysInterval > 0 {
-		srv.sys = newSysTopics(srv)
-		go srv.sys.run()
+		srv.sys = beginSysTopics(srv)
 	}
 	return srv
 }
@@ -72,6 +72,7 @@ type Stats struct {
 	Refused   uint64     // CONNECT packets refused
 	Malformed uint64     // connections closed because the client broke the protocol
 	Timeouts  uint64     // connections closed for Keep Alive or a missing CONNECT
+	Denied    uint64     // messages, Topic Filters and Wills that the Authorizer has denied
 	Packets   [16]uint64 // packets received, by packet type
 }
 
@@ -82,6 +83,7 @@ func (srv *Server) Stats() Stats {
 		Refused:   srv.stats.refused.Load(),
 		Malformed: srv.stats.malformed.Load(),
 		Timeouts:  srv.stats.timeouts.Load(),
+		Denied:    srv.stats.denied.Load(),
 	}
 	for _, ls := range srv.loops {
 		for t := range ls.packets {

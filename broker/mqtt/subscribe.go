@@ -15,29 +15,40 @@ func (c *conn) onSubscribe(f packet.Frame) error {
 	if err != nil {
 		return err
 	}
-	subs := make([]broker.Subscribe, len(p.Filters))
-	for i, pf := range p.Filters {
+	for _, pf := range p.Filters {
 		if err := c.checkFilter("read SUBSCRIBE", pf.TopicFilter); err != nil {
 			return err
 		}
-		subs[i] = broker.Subscribe{
+	}
+	done := &subscribing{c: c, filters: make([]string, 0, len(p.Filters))}
+	done.answer = packet.SubAck{PacketID: p.PacketID, Reasons: make([]packet.ReasonCode, len(p.Filters))}
+	reasons := done.answer.Reasons
+	subs := make([]broker.Subscribe, 0, len(p.Filters)) // those whose Reason Code is no failure
+	for i, pf := range p.Filters {
+		if !c.allowsFilter(pf.TopicFilter, pf.QoS) {
+			reasons[i] = c.subscribeCode(errNotAuthorized)
+			continue
+		}
+		reasons[i] = packet.ReasonCode(pf.QoS)
+		subs = append(subs, broker.Subscribe{
 			TopicFilter: pf.TopicFilter,
 			ID:          p.SubscriptionID,
 			Options:     topic.NewOptions(uint8(pf.QoS), pf.NoLocal, pf.RetainAsPublished, pf.RetainHandling),
-		}
+		})
+		done.filters = append(done.filters, pf.TopicFilter)
 	}
-	done := &subscribing{c: c, filters: make([]string, len(subs))}
 	errs, pending, err := c.session.Subscribe(c.ls.scratch, c.epoch, subs, done)
 	if err != nil {
 		return nil // taken over; the end is on its way
 	}
-	done.answer = packet.SubAck{PacketID: p.PacketID, Reasons: make([]packet.ReasonCode, len(subs))}
-	for i, err := range errs {
-		done.filters[i] = subs[i].TopicFilter
-		done.answer.Reasons[i] = packet.ReasonCode(p.Filters[i].QoS)
-		if err != nil {
-			done.answer.Reasons[i] = c.subscribeCode(err)
+	for i, code := range reasons {
+		if code.Failed() {
+			continue
 		}
+		if errs[0] != nil {
+			reasons[i] = c.subscribeCode(errs[0])
+		}
+		errs = errs[1:]
 	}
 	if pending && !done.early() {
 		return nil
@@ -61,10 +72,10 @@ func (c *conn) putAnswer(b []byte) error {
 func (c *conn) subscribeCode(err error) packet.ReasonCode {
 	switch {
 	case c.version != packet.V5:
+	case errors.Is(err, errNotAuthorized), errors.Is(err, broker.ErrNotAuthorized):
+		return packet.NotAuthorized
 	case errors.Is(err, broker.ErrQuotaExceeded):
 		return packet.QuotaExceeded
-	case errors.Is(err, broker.ErrNotAuthorized):
-		return packet.NotAuthorized
 	}
 	return packet.UnspecifiedError
 }
@@ -121,7 +132,7 @@ func (c *conn) onDisconnect(f packet.Frame) error {
 		c.newExpiry, c.expiry = true, p.SessionExpiry
 	}
 	if p.Reason == packet.NormalDisconnection { // any other leaves the Will in place: v5 [MQTT-3.14.4-3]
-		c.leave = leaveGraceful
+		c.graceful = true
 	}
 	c.close(errDisconnect, 0)
 	return nil

@@ -3,41 +3,43 @@ package mqtt
 import (
 	"runtime"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
 )
 
 // sysTopics publishes the server's state below $SYS/broker, under the names
-// that mosquitto has made common.
+// that mosquitto has made common: at once and then every SysInterval.
 type sysTopics struct {
-	srv     *Server
+	// static
+	srv   *Server
+	began time.Time
+
+	// guarded by mu, which is held during an update
+	mu      sync.Mutex
 	scratch *broker.Scratch
-	began   time.Time
-	stop    chan struct{}
-	done    chan struct{}
+	timer   broker.Timer
+	ended   bool
 }
 
-func newSysTopics(srv *Server) *sysTopics {
-	return &sysTopics{
-		srv: srv, scratch: srv.broker.NewScratch(nil), began: time.Now(),
-		stop: make(chan struct{}), done: make(chan struct{}),
-	}
+func beginSysTopics(srv *Server) *sysTopics {
+	clock := srv.broker.Clock()
+	s := &sysTopics{srv: srv, scratch: srv.broker.NewScratch(nil), began: clock.Now()}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.publish("version", "holdfast "+srv.cfg.Version)
+	s.update()
+	s.timer = clock.AfterFunc(srv.cfg.SysInterval, s.tick)
+	return s
 }
 
-// run publishes at once and then every SysInterval.
-func (s *sysTopics) run() {
-	defer close(s.done)
-	tick := time.NewTicker(s.srv.cfg.SysInterval)
-	defer tick.Stop()
-	s.publish("version", "holdfast "+s.srv.cfg.Version)
-	for {
+func (s *sysTopics) tick() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended {
 		s.update()
-		select {
-		case <-s.stop:
-			return
-		case <-tick.C:
-		}
+		s.timer.Reset(s.srv.cfg.SysInterval)
 	}
 }
 
@@ -53,7 +55,7 @@ func (s *sysTopics) update() {
 	for _, n := range st.Dropped {
 		dropped += n
 	}
-	s.publish("uptime", strconv.FormatInt(int64(time.Since(s.began)/time.Second), 10)+" seconds")
+	s.publish("uptime", strconv.FormatInt(int64(s.srv.broker.Clock().Now().Sub(s.began)/time.Second), 10)+" seconds")
 	num("clients/connected", st.Connected)
 	num("clients/disconnected", st.Sessions-st.Connected)
 	num("clients/total", st.Sessions)
@@ -86,6 +88,8 @@ func (s *sysTopics) publish(name, value string) {
 
 // end stops the updates and waits for one that is going on.
 func (s *sysTopics) end() {
-	close(s.stop)
-	<-s.done
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	s.timer.Stop()
 }

@@ -100,7 +100,9 @@ type Config struct {
 	// LowWater is the number of waiting bytes at which it takes them again.
 	// 0 means a quarter of HighWater.
 	LowWater int
-	// Now is the clock, for tests of the portable engine. nil means time.Now.
+	// Now is the clock, for tests; it must not go back, and is called from any
+	// goroutine. nil means time.Now. An engine that sleeps does not notice that
+	// it has been moved: see SettleForTest.
 	Now func() time.Time
 }
 

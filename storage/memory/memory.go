@@ -6,6 +6,7 @@ package memory
 import (
 	"hash/maphash"
 	"sync/atomic"
+	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
 )
@@ -16,6 +17,7 @@ const shards = 32
 // Store implements broker.Store. Make one with New. It may be used from many goroutines.
 // What it holds stays there after Close, so that a test may start a second Broker with it.
 type Store struct {
+	now           func() time.Time
 	mailboxNumber atomic.Uint64
 	seed          maphash.Seed
 	records       [shards]recordShard
@@ -27,8 +29,11 @@ type Store struct {
 var _ broker.Store = (*Store)(nil)
 
 // New returns an empty store.
-func New() *Store {
-	st := &Store{seed: maphash.MakeSeed()}
+func New() *Store { return NewWithClock(time.Now) }
+
+// NewWithClock returns an empty store for which now is the time at which Sessions expire.
+func NewWithClock(now func() time.Time) *Store {
+	st := &Store{now: now, seed: maphash.MakeSeed()}
 	for i := range shards {
 		st.records[i].records = make(map[broker.SessionKey]*broker.SessionRecord)
 		st.mailboxes[i].mailboxes = make(map[broker.Mailbox]*mailbox)

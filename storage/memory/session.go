@@ -4,7 +4,6 @@ import (
 	"hash/maphash"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
 )
@@ -24,7 +23,7 @@ func (st *Store) LoadSession(key broker.SessionKey, done func(*broker.SessionRec
 	sh := st.record(key)
 	sh.mu.Lock()
 	stored := sh.records[key]
-	ended := stored != nil && expired(stored)
+	ended := stored != nil && st.expired(stored)
 	if ended {
 		delete(sh.records, key)
 	}
@@ -43,9 +42,9 @@ func (st *Store) LoadSession(key broker.SessionKey, done func(*broker.SessionRec
 }
 
 // expired tells whether the record need not be kept any longer.
-func expired(r *broker.SessionRecord) bool {
+func (st *Store) expired(r *broker.SessionRecord) bool {
 	end := r.EndsAt()
-	return end != 0 && time.Now().UnixMilli() >= end
+	return end != 0 && st.now().UnixMilli() >= end
 }
 
 // clone copies what is stored of a record, and what its owner may change.
@@ -95,7 +94,7 @@ func (st *Store) Sessions(f func(key broker.SessionKey, r *broker.SessionRecord)
 		}
 		sh.mu.Unlock()
 		for _, s := range all {
-			if !expired(s.r) {
+			if !st.expired(s.r) {
 				f(s.key, clone(s.r))
 			}
 		}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package mqtt
+
+import "testing"
+
+var newNativeStage func(t *testing.T) stage
