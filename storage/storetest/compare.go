@@ -56,7 +56,7 @@ func messageDifference(got, want *broker.Message) string {
 	return ""
 }
 
-// recordDifference compares what SaveSession stores.
+// recordDifference compares what SaveSession stores, Next excepted.
 func recordDifference(got, want *broker.SessionRecord) string {
 	if got == nil || want == nil {
 		if got == nil && want == nil {
@@ -66,13 +66,14 @@ func recordDifference(got, want *broker.SessionRecord) string {
 	}
 	type fields struct {
 		Mailbox                      broker.Mailbox
-		Expiry                       uint32
-		SleptAt, WillAt              int64
-		Next, Head, Sent, DropBefore uint64
-		Fruitless                    uint8
+		Expiry, KeepFor        uint32
+		SleptAt, WillAt        int64
+		Head, Sent, DropBefore uint64
+		Mail                   bool
+		Fruitless              uint8
 	}
 	of := func(r *broker.SessionRecord) fields {
-		return fields{r.Mailbox, r.Expiry, r.SleptAt, r.WillAt, r.Next, r.Head, r.Sent, r.DropBefore, r.Fruitless}
+		return fields{r.Mailbox, r.Expiry, r.KeepFor, r.SleptAt, r.WillAt, r.Head, r.Sent, r.DropBefore, r.Mail, r.Fruitless}
 	}
 	if of(got) != of(want) {
 		return fmt.Sprintf("got %+v, want %+v", of(got), of(want))
@@ -103,9 +104,13 @@ type found struct {
 	received     []broker.PacketID // in order
 	cursor       uint64
 	count, bytes int
+	last         uint64 // Seq of the last entry; 0 if there is none
 }
 
 func foundDifference(got *broker.SessionRecord, want found) string {
+	if want.last != 0 && got.Next <= want.last {
+		return fmt.Sprintf("got Next %d, want it larger than the last entry's %d", got.Next, want.last)
+	}
 	received := slices.Sorted(slices.Values(got.Received))
 	if !slices.Equal(received, want.received) || got.Cursor != want.cursor || got.Count != want.count || got.Bytes != want.bytes {
 		return fmt.Sprintf("mailbox: got received %v, cursor %d, %d entries of %d bytes, want %v, %d, %d of %d",

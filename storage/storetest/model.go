@@ -100,9 +100,13 @@ func (w *world) commit() broker.Commit {
 // record returns a random record of s that does not expire.
 func (w *world) record(s *sessionModel) *broker.SessionRecord {
 	r := &broker.SessionRecord{
-		Mailbox: s.mb, Expiry: 3600 + w.r.Uint32N(broker.NeverExpires-3600), Next: s.next, Head: s.next / 2,
+		Mailbox: s.mb, Expiry: 3600 + w.r.Uint32N(broker.NeverExpires-3600), Next: s.next, Head: 1,
 		Sent: w.r.Uint64(), DropBefore: w.r.Uint64N(3), Fruitless: uint8(w.r.UintN(4)),
 	}
+	if len(s.entries) > 0 {
+		r.Head = s.entries[0].Seq
+	}
+	r.KeepFor, r.Mail = w.r.Uint32N(1000), w.r.IntN(2) == 0
 	for i := range w.r.IntN(4) {
 		r.Subscriptions = append(r.Subscriptions, broker.Subscribe{
 			TopicFilter: fmt.Sprint("t/", i, "/#"), ID: w.r.Uint32N(3), Options: topic.NewOptions(uint8(w.r.UintN(3)), i == 1, i == 2, 1),
@@ -125,6 +129,7 @@ func (s *sessionModel) found() found {
 	slices.Sort(f.received)
 	for _, e := range s.entries {
 		f.bytes += e.Message.Size()
+		f.last = e.Seq
 	}
 	return f
 }

@@ -34,7 +34,7 @@ func testRecordMissing(t *testing.T, st broker.Store) {
 // fullRecord returns a record with nothing left out.
 func fullRecord() *broker.SessionRecord {
 	return &broker.SessionRecord{
-		Mailbox: 1 << 40, Expiry: broker.NeverExpires, SleptAt: 1_700_000_000_123,
+		Mailbox: 1 << 40, Expiry: broker.NeverExpires, KeepFor: 77, Mail: true, SleptAt: 1_700_000_000_123,
 		Subscriptions: []broker.Subscribe{
 			{TopicFilter: "a/+/ü", ID: 268_435_455, Options: topic.NewOptions(2, true, true, 2)},
 			{TopicFilter: "$share/g/#"},
