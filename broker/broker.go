@@ -45,12 +45,51 @@ func New(cfg Config) *Broker {
 	return b
 }
 
-// Close stops timers. Sessions must have been detached before; their Wills
-// that are still delayed are not published.
+// Close stops timers, and has the Store know how far all Sessions have got,
+// which must have been detached before; Wills that are delayed are in their
+// records. It blocks until that is on disk. The Store is the caller's to close.
 func (b *Broker) Close() {
 	b.sweeper.stop()
 	b.deadlines.stop()
+	b.saveAll()
 	b.resumer.stop()
+}
+
+// saveAll saves the record of each Session that is awake.
+func (b *Broker) saveAll() {
+	const pace = 1000 // so many at a time: the Store does not take any number
+	n := 0
+	w := newWaiter()
+	for _, s := range b.sessions() {
+		if s.saveLast(w, n%pace == pace-1) {
+			n++
+			if n%pace == 0 {
+				_ = w.wait() // the record that there is does no harm
+			}
+		}
+	}
+}
+
+// allApps returns the Apps there are.
+func (b *Broker) allApps() []*App {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	apps := make([]*App, 0, len(b.apps))
+	for _, a := range b.apps {
+		apps = append(apps, a)
+	}
+	return apps
+}
+
+// sessions returns all that are in RAM.
+func (b *Broker) sessions() []*Session {
+	var all []*Session
+	for _, a := range b.allApps() {
+		for i := range a.shards {
+			all = append(all, a.shards[i].sessions()...)
+		}
+	}
+	return all
 }
 
 // Scratch is the working memory of one goroutine that calls the broker: a

@@ -102,6 +102,21 @@ func (s *Session) saveRecord(c Commit) {
 	s.app.broker.store.SaveSession(s.key(), r, c)
 }
 
+// saveLast saves the record of a Session that is off line and awake, because
+// the node goes down. c is told if tell is true.
+func (s *Session) saveLast(c Commit, tell bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.has(flagEnded|flagLoading) || s.asleep() || s.link != nil || !s.persistent() || !s.lasting() {
+		return false
+	}
+	if !tell {
+		c = nil
+	}
+	s.saveRecord(c)
+	return true
+}
+
 // recordChanged notes that the record in the Store is not what it should be.
 func (s *Session) recordChanged() {
 	if s.extra != nil {

@@ -70,13 +70,7 @@ func (w *sweeper) stop() {
 // sweep ends the Sessions that sleep and have expired, and retained messages
 // that have. It returns when the next one does; 0 is never.
 func (b *Broker) sweep() (next time.Duration) {
-	b.mu.Lock()
-	apps := make([]*App, 0, len(b.apps))
-	for _, a := range b.apps {
-		apps = append(apps, a)
-	}
-	b.mu.Unlock()
-	for _, a := range apps {
+	for _, a := range b.allApps() {
 		for i := range a.shards {
 			for _, s := range a.shards[i].sessions() {
 				next = earlier(next, s.expire())

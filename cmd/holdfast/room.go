@@ -15,7 +15,6 @@ import (
 	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 	"github.com/holdfast-mqtt/holdfast/center"
 	"github.com/holdfast-mqtt/holdfast/cmd/holdfast/config"
-	"github.com/holdfast-mqtt/holdfast/storage/memory"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -45,7 +44,11 @@ func startRoom(c *config.Config, listeners []net.Listener, log *slog.Logger, met
 	if err != nil {
 		return nil, err
 	}
-	r := &mqttRoom{engine: engine, store: memory.New()}
+	store, err := openStore(c, log)
+	if err != nil {
+		return nil, errors.Join(err, engine.Shutdown(context.Background()))
+	}
+	r := &mqttRoom{engine: engine, store: store}
 	r.broker = broker.New(broker.Config{
 		Store:               r.store,
 		Logger:              log,
@@ -59,6 +62,9 @@ func startRoom(c *config.Config, listeners []net.Listener, log *slog.Logger, met
 		MaxSessionExpiry:    orNone(s.SessionExpiryMax),
 		SlowConsumerTimeout: s.SlowConsumerTimeout,
 	})
+	if err := restore(r.broker, log); err != nil {
+		return nil, errors.Join(err, engine.Shutdown(context.Background()), store.Close())
+	}
 	r.mqtt = mqtt.NewServer(mqtt.Config{
 		Broker:            r.broker,
 		Logger:            log,

@@ -65,7 +65,7 @@ func recordDifference(got, want *broker.SessionRecord) string {
 		return fmt.Sprintf("got record: %t, want record: %t", got != nil, want != nil)
 	}
 	type fields struct {
-		Mailbox                      broker.Mailbox
+		Mailbox                broker.Mailbox
 		Expiry, KeepFor        uint32
 		SleptAt, WillAt        int64
 		Head, Sent, DropBefore uint64

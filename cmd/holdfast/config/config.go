@@ -30,9 +30,9 @@ type Config struct {
 	// rule holds as for listen: only loopback addresses, unless allow_anonymous is set.
 	API string `yaml:"api" usage:"HOST:PORT of the operators' HTTP API, or off"`
 
-	// Data is where sessions and messages are kept: `memory`, which loses them when the process ends.
-	// A directory, for the durable store, is refused: that store is not part of this version yet.
-	Data string `yaml:"data" usage:"where sessions and messages are kept: memory (a directory later)"`
+	// Data is the directory in which Sessions and messages are kept, which is made if it is not there. One
+	// process may use it at a time. `memory` keeps them in RAM, where they end with the process.
+	Data string `yaml:"data" usage:"directory in which Sessions and messages are kept, or memory"`
 
 	// LogLevel is the least severe level that is logged: `debug`, `info`, `warn` or `error`.
 	LogLevel string `yaml:"log_level" usage:"debug, info, warn or error"`
@@ -47,6 +47,9 @@ type Config struct {
 	// Broker holds the limits of sessions, messages and connections.
 	Broker Broker `yaml:"broker"`
 }
+
+// InMemory is the Data of a broker that keeps nothing on disk.
+const InMemory = "memory"
 
 // Broker holds the limits. A limit that a client may lower for itself (Receive Maximum, Maximum
 // Packet Size, Keep Alive) is the upper end here.
@@ -118,7 +121,7 @@ func Default() *Config {
 	return &Config{
 		Listen:    []string{"mqtt://127.0.0.1:1883"},
 		API:       "127.0.0.1:8088",
-		Data:      "memory",
+		Data:      "holdfast-data",
 		LogLevel:  "info",
 		LogFormat: "text",
 		Broker: Broker{

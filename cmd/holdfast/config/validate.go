@@ -25,8 +25,8 @@ func (c *Config) Validate() error {
 	var f faults
 	c.checkListeners(&f)
 	c.checkAPI(&f)
-	if c.Data != "memory" {
-		f.add("data", "%q: the durable store is not part of this version yet; use \"memory\" (sessions and messages end with the process)", c.Data)
+	if c.Data == "" {
+		f.add("data", "name a directory, or \"memory\" (Sessions and messages end with the process)")
 	}
 	f.oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
 	f.oneOf("log_format", c.LogFormat, "text", "json")
