@@ -83,7 +83,16 @@ fuzz: ## Run every fuzz target for FUZZTIME (default 30s)
 system: build ## End-to-end tests: the real binary, Paho's clients and mosquitto's
 	@for tool in mosquitto mosquitto_pub mosquitto_sub; do \
 		command -v $$tool >/dev/null || { echo "$$tool is missing: run 'make install-tools'"; exit 1; }; done
-	SYSTEM_TEST_BINARY=$(BIN)/holdfast go test -race -count=1 -shuffle=on -tags system ./internal/system/... 2>&1 | tee $(BIN)/system.log
+	SYSTEM_TEST_BINARY=$(BIN)/holdfast go test -race -count=1 -shuffle=on -tags system ./internal/system/... ./internal/crash 2>&1 | tee $(BIN)/system.log
+
+# How often `crash` kills the server, and the seed of its random moments (printed by each run).
+CRASH_ROUNDS ?= 60
+CRASH_SEED   ?=
+
+.PHONY: crash
+crash: build ## Kill the server CRASH_ROUNDS times (default 60) under load and look for what is lost
+	SYSTEM_TEST_BINARY=$(BIN)/holdfast CRASH_ROUNDS=$(CRASH_ROUNDS) CRASH_SEED=$(CRASH_SEED) \
+		go test -count=1 -timeout 60m -v -tags system ./internal/crash
 
 .PHONY: labels
 labels: ## MQTT labels that are cited in the code and by no test
