@@ -101,8 +101,32 @@ labels: ## MQTT labels that are cited in the code and by no test
 	comm -23 <(echo "$$code") <(echo "$$tests")
 
 .PHONY: bench
-bench: ## Go benchmarks of PKG matching BENCH
+bench: ## Go benchmarks of PKG matching BENCH, then bench-durable
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
+	@$(MAKE) --no-print-directory bench-durable
+
+# Sessions of `bench-durable`, how long its pairs are measured, and where the server keeps its data: a fresh directory
+# beside the binary for each run unless DATA says otherwise (DATA=memory). A directory in RAM would measure no disk.
+SESSIONS ?= 100000
+DURATION ?= 10s
+DATA     ?=
+
+.PHONY: bench-durable
+bench-durable: build ## The durable store: QoS 1 pairs, the same with late PUBACKs, and SESSIONS sleeping Sessions
+	@pid=; dir=; stop() { [ -z "$$pid" ] || { kill $$pid 2>/dev/null || true; wait $$pid || true; }; rm -rf "$$dir"; pid=; }; \
+	trap stop EXIT; \
+	measure() { \
+		dir=$$(mktemp -d $(BIN)/durable.XXXXXX); data='$(DATA)'; data=$${data:-$$dir/data}; : > "$$dir/log"; \
+		$(BIN)/holdfast serve --listen mqtt://127.0.0.1:0 --api off --data "$$data" 2>"$$dir/log" & pid=$$!; \
+		until grep -q msg=ready "$$dir/log"; do kill -0 $$pid 2>/dev/null || { cat "$$dir/log"; exit 1; }; sleep 0.1; done; \
+		if [ "$$1" = sleepers ] && [ -d "$$data" ]; then set -- "$$@" --data "$$data"; fi; \
+		$(BIN)/holdfast bench "$$@" --url "$$(grep -om1 'mqtt://[0-9.:]*' "$$dir/log")" --pid $$pid; \
+		stop; echo; \
+	}; \
+	measure durable --duration $(DURATION); \
+	echo "PUBACKs of the subscribers held back: every message goes to disk"; \
+	measure durable --duration $(DURATION) --hold-acks 20ms; \
+	measure sleepers --sessions $(SESSIONS) --keep
 
 .PHONY: bench-peers
 bench-peers: build ## holdfast and Debian's mosquitto in turn, several rounds, with ratios
