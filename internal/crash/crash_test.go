@@ -102,22 +102,6 @@ func TestKill(t *testing.T) {
 	verdict(t, r)
 }
 
-// TestBreakConnections puts the same load on a server that lives on while connections break. It holds without a
-// durable store: what it finds is a fault of the broker, or of this test.
-func TestBreakConnections(t *testing.T) {
-	r := start(t, "memory", mixedTopics())
-	mixedLoad(r)
-	if err := r.begin(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for range 6 {
-		pause(t.Context(), span{50 * ms, 1500 * ms}.choose(r.rng), nil)
-		r.conns.breakAll()
-	}
-	r.drain(t.Context(), quietFor)
-	verdict(t, r)
-}
-
 // TestCutFile takes bytes off the newest log file after each kill.
 func TestCutFile(t *testing.T) {
 	const (
