@@ -83,7 +83,16 @@ fuzz: ## Run every fuzz target for FUZZTIME (default 30s)
 system: build ## End-to-end tests: the real binary, Paho's clients and mosquitto's
 	@for tool in mosquitto mosquitto_pub mosquitto_sub; do \
 		command -v $$tool >/dev/null || { echo "$$tool is missing: run 'make install-tools'"; exit 1; }; done
-	SYSTEM_TEST_BINARY=$(BIN)/holdfast go test -race -count=1 -shuffle=on -tags system ./internal/system/... 2>&1 | tee $(BIN)/system.log
+	SYSTEM_TEST_BINARY=$(BIN)/holdfast go test -race -count=1 -shuffle=on -tags system ./internal/system/... ./internal/crash 2>&1 | tee $(BIN)/system.log
+
+# How often `crash` kills the server, and the seed of its random moments (printed by each run).
+CRASH_ROUNDS ?= 60
+CRASH_SEED   ?=
+
+.PHONY: crash
+crash: build ## Kill the server CRASH_ROUNDS times (default 60) under load and look for what is lost
+	SYSTEM_TEST_BINARY=$(BIN)/holdfast CRASH_ROUNDS=$(CRASH_ROUNDS) CRASH_SEED=$(CRASH_SEED) \
+		go test -count=1 -timeout 60m -v -tags system ./internal/crash
 
 .PHONY: labels
 labels: ## MQTT labels that are cited in the code and by no test
@@ -92,8 +101,32 @@ labels: ## MQTT labels that are cited in the code and by no test
 	comm -23 <(echo "$$code") <(echo "$$tests")
 
 .PHONY: bench
-bench: ## Go benchmarks of PKG matching BENCH
+bench: ## Go benchmarks of PKG matching BENCH, then bench-durable
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
+	@$(MAKE) --no-print-directory bench-durable
+
+# Sessions of `bench-durable`, how long its pairs are measured, and where the server keeps its data: a fresh directory
+# beside the binary for each run unless DATA says otherwise (DATA=memory). A directory in RAM would measure no disk.
+SESSIONS ?= 100000
+DURATION ?= 10s
+DATA     ?=
+
+.PHONY: bench-durable
+bench-durable: build ## The durable store: QoS 1 pairs, the same with late PUBACKs, and SESSIONS sleeping Sessions
+	@pid=; dir=; stop() { [ -z "$$pid" ] || { kill $$pid 2>/dev/null || true; wait $$pid || true; }; rm -rf "$$dir"; pid=; }; \
+	trap stop EXIT; \
+	measure() { \
+		dir=$$(mktemp -d $(BIN)/durable.XXXXXX); data='$(DATA)'; data=$${data:-$$dir/data}; : > "$$dir/log"; \
+		$(BIN)/holdfast serve --listen mqtt://127.0.0.1:0 --api off --data "$$data" 2>"$$dir/log" & pid=$$!; \
+		until grep -q msg=ready "$$dir/log"; do kill -0 $$pid 2>/dev/null || { cat "$$dir/log"; exit 1; }; sleep 0.1; done; \
+		if [ "$$1" = sleepers ] && [ -d "$$data" ]; then set -- "$$@" --data "$$data"; fi; \
+		$(BIN)/holdfast bench "$$@" --url "$$(grep -om1 'mqtt://[0-9.:]*' "$$dir/log")" --pid $$pid; \
+		stop; echo; \
+	}; \
+	measure durable --duration $(DURATION); \
+	echo "PUBACKs of the subscribers held back: every message goes to disk"; \
+	measure durable --duration $(DURATION) --hold-acks 20ms; \
+	measure sleepers --sessions $(SESSIONS) --keep
 
 .PHONY: bench-peers
 bench-peers: build ## holdfast and Debian's mosquitto in turn, several rounds, with ratios

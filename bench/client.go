@@ -28,6 +28,7 @@ const (
 	connecting
 	subscribing
 	ready
+	leaving
 	ended
 )
 
@@ -44,22 +45,30 @@ type client struct {
 	filter string // Topic Filter, which is a Topic Name here; "" for none
 	clean  bool   // Clean Session whatever the options say
 
+	persistent bool // Clean Session 0 whatever the options say
+	resumes    bool // its Session and subscription are there already
+	brief      bool // leaves by itself; its handshake counts as done only then
+
 	// owned by the loop
 	conn   *netloop.Conn
 	stage  stage
 	dialed int64 // clock at Dial
 	quiet  bool  // its end is no fault
+	held   *heldAcks
 }
+
+// lasting tells whether c's Session outlives the connection.
+func (c *client) lasting() bool { return (c.fleet.opts.Persistent || c.persistent) && !c.clean }
 
 // OnOpen sends CONNECT.
 func (c *client) OnOpen(conn *netloop.Conn) {
 	c.conn, c.stage = conn, connecting
 	o := c.fleet.opts
 	con := &packet.Connect{
-		Version: o.Version, ClientID: c.id, CleanStart: c.clean || !o.Persistent,
+		Version: o.Version, ClientID: c.id, CleanStart: !c.lasting(),
 		KeepAlive: uint16(o.KeepAlive / time.Second),
 	}
-	if o.Persistent && !c.clean {
+	if c.lasting() {
 		con.HasSessionExpiry, con.SessionExpiry = true, 3600
 	}
 	conn.Write(c.meter.loop, packet.AppendConnect(nil, con))
@@ -70,6 +79,10 @@ func (c *client) setPing() { c.conn.SetTimer(c.fleet.opts.KeepAlive * 3 / 4) }
 
 // OnTimer sends PINGREQ.
 func (c *client) OnTimer(conn *netloop.Conn) {
+	if s, ok := c.role.(*sleeper); ok {
+		s.giveUp()
+		return
+	}
 	conn.Write(c.meter.loop, packet.AppendPingReq(nil))
 	c.setPing()
 }
@@ -95,10 +108,12 @@ func (c *client) OnClose(_ *netloop.Conn, err error) {
 	c.stage = ended
 	switch {
 	case c.meter.closing || c.quiet:
+	case was == leaving:
+		c.fleet.settled(c.meter, nil)
 	case was == dialing && errors.Is(err, syscall.EAGAIN): // a Unix socket whose backlog is full
 		c.stage = dialing
 		c.fleet.redial <- c
-	case was < ready:
+	case was < ready || c.brief:
 		c.fleet.settled(c.meter, fmt.Errorf("client %s: %s: %w", c.id, was, err))
 	default:
 		c.fleet.fault(fmt.Errorf("client %s: %w: %w", c.id, ErrConnectionLost, err))
@@ -107,7 +122,7 @@ func (c *client) OnClose(_ *netloop.Conn, err error) {
 
 // String says during what a handshake failed.
 func (s stage) String() string {
-	return [...]string{"dial", "wait for CONNACK", "wait for SUBACK", "ready", "ended"}[s]
+	return [...]string{"dial", "wait for CONNACK", "wait for SUBACK", "ready", "leave", "ended"}[s]
 }
 
 // OnData reads packets.
@@ -157,6 +172,9 @@ func (c *client) packet(f packet.Frame) error {
 	case f.Type == packet.TypeSubAck && c.stage == subscribing:
 		return c.subAck(f)
 	case f.Type == packet.TypePingResp && c.stage >= subscribing && len(f.Body) == 0:
+		if s, ok := c.role.(*sleeper); ok {
+			s.pong()
+		}
 		return nil
 	case f.Type == packet.TypeDisconnect:
 		d, err := packet.DecodeDisconnectFromServer(f, c.fleet.opts.Version)
@@ -181,7 +199,11 @@ func (c *client) publish(f packet.Frame) error {
 	case c.role == nil:
 		return fmt.Errorf("%w: PUBLISH that nobody sent", ErrUnexpected)
 	}
-	if d.id != 0 {
+	switch {
+	case d.id == 0:
+	case c.held != nil:
+		c.held.add(d.id)
+	default:
 		c.meter.acks = append(c.meter.acks, byte(packet.TypePubAck)<<4, 2, byte(d.id>>8), byte(d.id))
 	}
 	return c.role.message(readMark(d.payload))
@@ -200,9 +222,14 @@ func (c *client) connAck(f packet.Frame) error {
 	if p, ok := c.role.(*publisher); ok && a.ReceiveMaximum > 0 {
 		p.limit(int(a.ReceiveMaximum))
 	}
+	if c.resumes && !a.SessionPresent {
+		return fmt.Errorf("client %s: %w: Session Present is 0", c.id, ErrSessionLost)
+	}
 	c.stage = subscribing
-	record(c.meter.latency, c.meter.clock()-c.dialed)
-	if c.filter == "" {
+	if !c.resumes {
+		record(c.meter.latency, c.meter.clock()-c.dialed)
+	}
+	if c.filter == "" || c.resumes {
 		c.becomeReady()
 		return nil
 	}
@@ -228,5 +255,18 @@ func (c *client) subAck(f packet.Frame) error {
 
 func (c *client) becomeReady() {
 	c.stage = ready
-	c.fleet.settled(c.meter, nil)
+	switch s, ok := c.role.(*sleeper); {
+	case ok:
+		s.ready()
+	case c.brief:
+		c.leave()
+	default:
+		c.fleet.settled(c.meter, nil)
+	}
+}
+
+// leave sends DISCONNECT and waits for the broker to close: then it has dealt with it.
+func (c *client) leave() {
+	c.stage = leaving
+	c.conn.Write(c.meter.loop, packet.AppendDisconnect(nil, c.fleet.opts.Version, &packet.Disconnect{}, 0))
 }

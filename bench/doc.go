@@ -10,6 +10,8 @@
 //	fanout   one publisher, many subscribers of one topic
 //	fanin    many publishers, one subscriber of one topic, a fixed number of messages
 //	sparse   pairs that publish a few messages a second each, evenly spread
+//	durable  p2p with persistent subscribers: what the broker promises, it must store
+//	sleepers many persistent Sessions that are away get a message: what one costs
 //
 // Only what a subscriber has really received counts as a delivery. A rate is
 // taken between two readings of the loops' counters, made on the loops; warm-up and
@@ -17,6 +19,18 @@
 // into the publisher's output to the moment at which its bytes have been read
 // for the subscriber. Both ends are in this process, so that no clocks need to
 // agree, and the generator's own queueing counts against the broker, never for it.
+//
+// Durable adds the time from PUBLISH to PUBACK at the publisher. With HoldAcks its
+// subscribers acknowledge late, so that each message has to be on disk before the
+// broker may acknowledge it.
+//
+// The clients of sleepers connect, subscribe to one topic and leave, some at a
+// time, so that more of them fit than the system has ports and descriptors. Once the
+// broker has closed the last connection its memory is read, messages are published, and
+// what it has written by the time of the last PUBACK is taken from the system:
+// write_bytes of its processes and the blocks of its data directory. Then all
+// come back, Session Present 1, stay until they have each message and a PINGRESP after it,
+// and leave.
 //
 // # Payload
 //

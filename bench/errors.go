@@ -14,6 +14,8 @@ var (
 	ErrUnexpected = errors.New("unexpected packet")
 	// ErrConnectionLost means that a Network Connection ended during the run.
 	ErrConnectionLost = errors.New("connection lost")
+	// ErrSessionLost means that the broker has forgotten a Session that it was to keep.
+	ErrSessionLost = errors.New("session lost")
 	// ErrStalled means that nothing moved for longer than the options allow.
 	ErrStalled = errors.New("no progress")
 )

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
 )
@@ -27,6 +28,7 @@ type fake struct {
 	granted packet.ReasonCode // in SUBACK, if not 0
 	fate    func(n int) fate  // of the n-th message from all publishers, from 1
 	after   func(f *fake, c net.Conn, n int)
+	forgets bool // Sessions and what waits for them
 
 	mu       sync.Mutex
 	version  packet.Version
@@ -35,12 +37,23 @@ type fake struct {
 	held     map[string][]byte // payloads to deliver later
 	clean    []bool            // of every CONNECT
 	conns    []*fakeConn
+	away     map[string]*fakeSession // lasting Sessions by Client Identifier
+	acks     []time.Time             // of the subscribers' PUBACKs
+	sent     []time.Time             // of the PUBLISH packets to subscribers
+}
+
+// fakeSession is what a lasting Session keeps while its client is away.
+type fakeSession struct {
+	topic  string
+	queue  [][]byte
+	online *fakeConn
 }
 
 type fakeConn struct {
 	net.Conn
-	nextID packet.PacketID
-	wbuf   []byte
+	nextID  packet.PacketID
+	wbuf    []byte
+	session *fakeSession
 }
 
 // start listens until the test ends and returns the URL.
@@ -51,6 +64,7 @@ func (f *fake) start(t *testing.T, network, address string) string {
 		t.Fatal(err)
 	}
 	f.subs, f.held = make(map[string][]*fakeConn), make(map[string][]byte)
+	f.away = make(map[string]*fakeSession)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
@@ -124,7 +138,7 @@ func (f *fake) handle(t *testing.T, c *fakeConn, frame packet.Frame) bool {
 		}
 		f.version = con.Version
 		f.clean = append(f.clean, con.CleanStart)
-		out = packet.AppendConnAck(nil, f.version, &f.connAck, 0)
+		out = f.connect(c, con)
 	case packet.TypeSubscribe:
 		s, err := packet.DecodeSubscribe(frame, f.version)
 		if err != nil {
@@ -133,18 +147,52 @@ func (f *fake) handle(t *testing.T, c *fakeConn, frame packet.Frame) bool {
 		}
 		filter := s.Filters[0]
 		f.subs[filter.TopicFilter] = append(f.subs[filter.TopicFilter], c)
+		if c.session != nil {
+			c.session.topic = filter.TopicFilter
+		}
 		out = packet.AppendSubAck(nil, f.version, &packet.SubAck{
 			PacketID: s.PacketID, Reasons: []packet.ReasonCode{max(packet.ReasonCode(filter.QoS), f.granted)},
 		}, 0)
 	case packet.TypePublish:
 		return f.publish(t, c, frame)
+	case packet.TypePubAck:
+		f.acks = append(f.acks, time.Now())
 	case packet.TypePingReq:
 		out = packet.AppendPingResp(nil)
 	case packet.TypeDisconnect:
+		if c.session != nil {
+			c.session.online = nil
+		}
 		return false
 	}
 	_, err := c.Write(out)
 	return err == nil
+}
+
+// connect answers a CONNECT, with what a lasting Session has waiting.
+func (f *fake) connect(c *fakeConn, con *packet.Connect) []byte {
+	a := f.connAck
+	s := f.away[con.ClientID]
+	if con.CleanStart || f.forgets {
+		s = nil
+		delete(f.away, con.ClientID)
+	}
+	a.SessionPresent = s != nil
+	if s == nil && !con.CleanStart {
+		s = &fakeSession{}
+		f.away[con.ClientID] = s
+	}
+	out := packet.AppendConnAck(nil, f.version, &a, 0)
+	if c.session = s; s == nil {
+		return out
+	}
+	s.online = c
+	for _, payload := range s.queue {
+		c.nextID++
+		out = packet.AppendPublish(out, f.version, &packet.PublishOut{QoS: 1, PacketID: c.nextID, Topic: s.topic, Payload: payload})
+	}
+	s.queue = nil
+	return out
 }
 
 func (f *fake) publish(t *testing.T, c *fakeConn, frame packet.Frame) bool {
@@ -182,6 +230,12 @@ func (f *fake) publish(t *testing.T, c *fakeConn, frame packet.Frame) bool {
 }
 
 func (f *fake) deliver(topic string, q packet.QoS, payload []byte) {
+	for _, s := range f.away {
+		if s.topic == topic && s.online == nil {
+			s.queue = append(s.queue, slices.Clone(payload))
+		}
+	}
+	f.sent = append(f.sent, time.Now())
 	for _, s := range f.subs[topic] {
 		s.nextID = max(s.nextID+1, 1)
 		s.wbuf = packet.AppendPublish(s.wbuf[:0], f.version, &packet.PublishOut{

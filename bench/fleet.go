@@ -219,7 +219,15 @@ func (f *fleet) pause(stage string, d time.Duration, each func() error) error {
 // removeSessions has the broker forget the Sessions of a persistent run: each
 // client leaves and comes back with Clean Session 1.
 func (f *fleet) removeSessions() error {
-	old := f.clients
+	var old []*client
+	for _, c := range f.clients {
+		if c.lasting() {
+			old = append(old, c)
+		}
+	}
+	if len(old) == 0 {
+		return nil
+	}
 	err := f.onLoops(f.ctx, func(m *meter) {
 		for _, c := range old {
 			if c.meter == m && c.stage != ended {

@@ -57,12 +57,13 @@ type meter struct {
 	recording bool
 	latency   *hdrhistogram.Histogram // publish to receive, nanoseconds
 	lag       *hdrhistogram.Histogram // paced publishers: how late they published, nanoseconds
+	ack       *hdrhistogram.Histogram // publish to PUBACK, nanoseconds, of publishers that time it
 	now       int64                   // time of this read, once somebody has asked; 0 before
 	acks      []byte                  // PUBACKs of this read
 }
 
 func newMeter(l *netloop.Loop, started time.Time) *meter {
-	return &meter{loop: l, started: started, latency: newHistogram(), lag: newHistogram()}
+	return &meter{loop: l, started: started, latency: newHistogram(), lag: newHistogram(), ack: newHistogram()}
 }
 
 func newHistogram() *hdrhistogram.Histogram {

@@ -10,7 +10,7 @@ import (
 	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
 )
 
-// runPairs is P2P and Sparse: publishers with a subscriber each.
+// runPairs is P2P, Sparse and Durable: publishers with a subscriber each.
 func (f *fleet) runPairs(r *Result) error {
 	o := f.opts
 	paced := o.Mode == Sparse
@@ -26,6 +26,13 @@ func (f *fleet) runPairs(r *Result) error {
 		}
 		sc := f.client(i, "s"+strconv.Itoa(i)) // on the same loop: they share the window
 		sc.filter = topic
+		if o.Mode == Durable {
+			p.timeAcks()
+			sc.persistent = true
+			if o.HoldAcks > 0 {
+				sc.held = &heldAcks{c: sc, hold: int64(o.HoldAcks)}
+			}
+		}
 		s := &pairSubscriber{m: sc.meter, peer: p, index: uint32(i)}
 		if o.QoS == packet.AtMostOnce {
 			s.window = uint32(o.Window)
@@ -46,8 +53,17 @@ func (f *fleet) runPairs(r *Result) error {
 			p.m.loop.Post(p)
 		}
 	}
+	if o.HoldAcks > 0 {
+		stop := f.releaseAcks(clients)
+		defer stop()
+	}
 	if err := f.measure(r, func() error { return f.unstall(publishers) }); err != nil {
 		return err
+	}
+	if o.Mode == Durable {
+		if err := f.ackLatency(r); err != nil {
+			return err
+		}
 	}
 	if paced {
 		h, err := f.histogram(f.ctx, func(m *meter) *hdrhistogram.Histogram { return m.lag })
@@ -58,6 +74,16 @@ func (f *fleet) runPairs(r *Result) error {
 		r.Messages.Lag = &lag
 	}
 	return f.drain(r, 1)
+}
+
+// ackLatency fills in how long PUBACKs took in the measured time.
+func (f *fleet) ackLatency(r *Result) error {
+	h, err := f.histogram(f.ctx, func(m *meter) *hdrhistogram.Histogram { return m.ack })
+	if err == nil {
+		l := latencyOf(h)
+		r.Messages.AckLatency = &l
+	}
+	return err
 }
 
 // pairSubscriber is the subscriber of one pair.

@@ -35,6 +35,7 @@ type publisher struct {
 	freeHead int
 	freeLen  int
 	seqOf    []uint32 // by Packet Identifier: sequence number + 1, 0 while free
+	stamps   []int64  // by Packet Identifier: when it was published, 0 if not timed; nil: PUBACKs are not timed
 }
 
 func newPublisher(c *client, index uint32, topic string) *publisher {
@@ -58,11 +59,19 @@ func (p *publisher) setWindow(n int) {
 	p.freeHead, p.freeLen = 0, n
 }
 
+// timeAcks has the time from PUBLISH to PUBACK recorded. It comes before the first
+// message.
+func (p *publisher) timeAcks() { p.stamps = make([]int64, len(p.seqOf)) }
+
 // limit obeys the broker's Receive Maximum, v5 [MQTT-3.3.4-7]. It comes before
 // the first message.
 func (p *publisher) limit(receiveMaximum int) {
-	if p.seqOf != nil && receiveMaximum < len(p.free) {
-		p.setWindow(receiveMaximum)
+	if p.seqOf == nil || receiveMaximum >= len(p.free) {
+		return
+	}
+	p.setWindow(receiveMaximum)
+	if p.stamps != nil {
+		p.timeAcks()
 	}
 }
 
@@ -124,6 +133,9 @@ func (p *publisher) put(n int) bool {
 			p.sample = p.sampled - 1
 			stamp = p.m.clock()
 		}
+		if p.stamps != nil {
+			p.stamps[id] = stamp
+		}
 		buf = p.tmpl.append(buf, packet.PacketID(id), stamp, p.next)
 		p.next++
 	}
@@ -148,6 +160,9 @@ func (p *publisher) ack(id packet.PacketID, rc packet.ReasonCode) error {
 	}
 	p.free[tail] = uint16(id)
 	p.freeLen++
+	if p.stamps != nil && p.stamps[id] != 0 && p.m.recording {
+		record(p.m.ack, p.m.time()-p.stamps[id])
+	}
 	if rc.Failed() {
 		p.m.refused++
 		return nil

@@ -17,7 +17,9 @@ type Result struct {
 	Seconds float64 `json:"seconds"`       // that were measured
 
 	Connections Connections `json:"connections"`
-	Messages    *Messages   `json:"messages,omitempty"`
+	// Messages is there except in conn, and in sleepers that are not woken.
+	Messages *Messages `json:"messages,omitempty"`
+	Sleepers *Slept    `json:"sleepers,omitempty"`
 	// Broker is there when Options.PIDs are.
 	Broker    *Broker   `json:"broker,omitempty"`
 	Generator Generator `json:"generator"`
@@ -39,7 +41,9 @@ type Connections struct {
 type Messages struct {
 	DeliveriesPerSecond float64 `json:"deliveries_per_second"`
 	Deliveries          uint64  `json:"deliveries"` // in the measured time
-	Latency             Latency `json:"latency"`    // from publishing to receiving
+	Latency             Latency `json:"latency"`    // from publishing to receiving; sleepers: from dialing to the last message
+	// AckLatency is from publishing to PUBACK; durable only.
+	AckLatency *Latency `json:"ack_latency,omitempty"`
 
 	Published      uint64 `json:"published"`
 	Acknowledged   uint64 `json:"acknowledged"`        // QoS 1: PUBACK with success

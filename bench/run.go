@@ -37,10 +37,12 @@ func Run(ctx context.Context, o Options, progress func(Progress)) (*Result, erro
 		err = f.runFanOut(r)
 	case FanIn:
 		err = f.runFanIn(r)
+	case Sleepers:
+		err = f.runSleepers(r)
 	default:
 		err = f.runPairs(r)
 	}
-	if o.Persistent && err == nil {
+	if (o.Persistent || o.Mode == Durable) && err == nil {
 		err = f.removeSessions()
 	}
 	err = errors.Join(err, f.close())
@@ -105,6 +107,7 @@ func (f *fleet) begin() (moment, error) {
 	err := f.onLoops(f.ctx, func(m *meter) {
 		m.latency.Reset()
 		m.lag.Reset()
+		m.ack.Reset()
 	})
 	if err != nil {
 		return moment{}, err

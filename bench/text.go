@@ -17,6 +17,9 @@ func (r *Result) WriteText(w io.Writer) error {
 	}
 	row(string(r.Mode), "%s, MQTT %s, QoS %d, %d bytes", r.URL, r.MQTT, r.QoS, r.Payload)
 	r.Connections.rows(row, r.Mode == Conn)
+	if r.Sleepers != nil {
+		r.Sleepers.rows(row)
+	}
 	if r.Messages != nil {
 		r.Messages.rows(row, r)
 	}
@@ -45,6 +48,9 @@ func (c *Connections) rows(row rowFunc, all bool) {
 func (s *Messages) rows(row rowFunc, r *Result) {
 	row("deliveries", "%.0f/s over %.2f s", s.DeliveriesPerSecond, r.Seconds)
 	row("latency", "%s", s.Latency)
+	if s.AckLatency != nil {
+		row("PUBACK latency", "%s", *s.AckLatency)
+	}
 	if s.Lag != nil {
 		row("generator lag", "%s", *s.Lag)
 	}
@@ -70,6 +76,9 @@ func (b *Broker) rows(row rowFunc, r *Result) {
 		row("broker memory", "%d B a connection (%.1f MB before, %.1f MB after; the kernel's part not included)",
 			b.RSSPerConnection, float64(b.RSSBefore)/1e6, float64(b.RSSAfter)/1e6)
 		row("broker CPU", "%.2f s while connecting", b.CPUSeconds)
+		return
+	}
+	if r.Messages == nil { // sleepers that were not woken
 		return
 	}
 	row("broker CPU", "%.2f µs a delivery, %.2f s, %.2f cores", b.CPUPerMessage, b.CPUSeconds, b.CPUSeconds/max(r.Seconds, 1e-9))

@@ -8,7 +8,7 @@ import (
 
 func TestResultWithProcess(t *testing.T) {
 	url := (&fake{}).start(t, "tcp", "127.0.0.1:0")
-	for _, m := range []Mode{Conn, P2P, Sparse} {
+	for _, m := range []Mode{Conn, P2P, Sparse, Durable} {
 		o := small(m, url)
 		o.PIDs = []int{os.Getpid()}
 		r := checkRun(t, o)
@@ -22,6 +22,9 @@ func TestResultWithProcess(t *testing.T) {
 		want := []string{string(m), "connections", "broker memory", "generator"}
 		if m != Conn {
 			want = append(want, "deliveries", "acknowledged but lost  0", "µs a delivery")
+		}
+		if m == Durable {
+			want = append(want, "PUBACK latency")
 		}
 		if m == Sparse {
 			want = append(want, "generator lag")

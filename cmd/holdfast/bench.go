@@ -22,7 +22,9 @@ Modes:
   fanout   one publisher, many subscribers of one topic
   fanin    many publishers, one subscriber: rate, and messages acknowledged but lost
   sparse   pairs that publish a few messages a second each: latency, CPU per delivery
-  peers    all of these against this binary and Debian's mosquitto in turn, with ratios
+  durable  p2p with persistent subscribers: also the latency of PUBACK
+  sleepers many persistent Sessions that are away get a message: memory and bytes written for each
+  peers    the first five against this binary and Debian's mosquitto in turn, with ratios
 
 'holdfast bench MODE --help' shows a mode's flags. Any MQTT 3.1.1 or 5 broker will do, by --url.
 
@@ -30,6 +32,7 @@ Examples:
   holdfast bench conn --clients 15000 --pid $(pidof holdfast)
   holdfast bench p2p --url mqtt://127.0.0.1:1883 --pairs 50 --qos 1 --window 32
   holdfast bench fanin --messages 200000 --format json
+  holdfast bench sleepers --sessions 100000 --pid $(pidof holdfast) --data ./holdfast-data
   holdfast bench peers --only p2p --rounds 1
 
 ` + benchExit
@@ -73,6 +76,23 @@ how late the generator itself was.
 
 Examples:
   holdfast bench sparse --pairs 500 --rate 10 --duration 30s --pid $(pidof holdfast)
+`,
+	bench.Durable: `Publishers have at most --window messages unacknowledged at QoS 1; subscribers connect with Clean
+Session 0, and their Sessions are removed in the end. A broker need not write a message that the
+subscriber has acknowledged before it would: --hold-acks has every message go to disk.
+
+Examples:
+  holdfast bench durable --pid $(pidof holdfast)
+  holdfast bench durable --hold-acks 20ms --pairs 100 --duration 10s
+`,
+	bench.Sleepers: `Clients connect, subscribe to one topic and leave, --in-flight at a time. Then messages are
+published to all of them, and all come back for them. "written" is what the system counts for the
+broker's processes (--pid) from the first PUBLISH to the last PUBACK, in whole pages; "data directory" is
+the growth of its blocks (--data).
+
+Examples:
+  holdfast bench sleepers --sessions 100000 --pid $(pidof holdfast) --data ./holdfast-data
+  holdfast bench sleepers --sessions 1000000 --wake=false --keep
 `,
 }
 
@@ -138,13 +158,18 @@ func addBenchFlags(fs *pflag.FlagSet, o *bench.Options) {
 	case bench.Conn:
 		fs.IntVar(&o.Clients, "clients", o.Clients, "`number` of connections")
 		fs.DurationVar(&o.Settle, "settle", o.Settle, "how long to watch the broker's memory once all are connected")
-	case bench.P2P, bench.Sparse:
+	case bench.P2P, bench.Sparse, bench.Durable:
 		fs.IntVar(&o.Pairs, "pairs", o.Pairs, "`number` of publishers and of subscribers")
 	case bench.FanOut:
 		fs.IntVar(&o.Subscribers, "subscribers", o.Subscribers, "`number` of subscribers")
 	case bench.FanIn:
 		fs.IntVar(&o.Publishers, "publishers", o.Publishers, "`number` of publishers")
 		fs.IntVar(&o.Messages, "messages", o.Messages, "total `number` of messages")
+	case bench.Sleepers:
+		addSleepersFlags(fs, o)
+	}
+	if o.Mode == bench.Durable {
+		fs.DurationVar(&o.HoldAcks, "hold-acks", o.HoldAcks, "how long subscribers keep PUBACK back")
 	}
 	if o.Mode == bench.Sparse {
 		fs.Float64Var(&o.Rate, "rate", o.Rate, "messages a second of each publisher")
@@ -152,22 +177,35 @@ func addBenchFlags(fs *pflag.FlagSet, o *bench.Options) {
 	if o.Mode != bench.Conn {
 		fs.IntVar(&o.Payload, "payload", o.Payload, fmt.Sprintf("`bytes` of each message, at least %d", bench.MinPayload))
 		fs.IntVar(&o.Window, "window", o.Window, "messages that a publisher may have outstanding")
-		fs.DurationVar(&o.Duration, "duration", o.Duration, durationMeaning(o.Mode))
+		if o.Mode != bench.Sleepers {
+			fs.DurationVar(&o.Duration, "duration", o.Duration, durationMeaning(o.Mode))
+		}
 		fs.DurationVar(&o.Drain, "drain", o.Drain, "how long after the last delivery to wait for missing messages")
 	}
-	if o.Mode != bench.Conn && o.Mode != bench.FanIn {
+	if o.Mode != bench.Conn && o.Mode != bench.FanIn && o.Mode != bench.Sleepers {
 		fs.DurationVar(&o.Warmup, "warmup", o.Warmup, "what passes before measuring")
 	}
-	if o.Mode != bench.Conn && o.Mode != bench.Sparse {
+	if o.Mode != bench.Conn && o.Mode != bench.Sparse && o.Mode != bench.Sleepers {
 		fs.IntVar(&o.SampleEvery, "sample-every", o.SampleEvery, "time every `n`-th message")
 	}
 	fs.IntVar(&o.InFlight, "in-flight", o.InFlight, "handshakes at a time")
-	fs.BoolVar(&o.Burst, "burst", false, "start all handshakes at once")
 	fs.DurationVar(&o.ConnectTimeout, "connect-timeout", o.ConnectTimeout, "longest time without any handshake done")
 	fs.DurationVar(&o.KeepAlive, "keep-alive", o.KeepAlive, "Keep Alive of every connection; 0 turns it off")
-	fs.BoolVar(&o.Persistent, "persistent", false, "connect with Clean Session 0; Sessions are removed in the end")
+	if o.Mode != bench.Sleepers {
+		fs.BoolVar(&o.Burst, "burst", false, "start all handshakes at once")
+		fs.BoolVar(&o.Persistent, "persistent", false, "connect with Clean Session 0; Sessions are removed in the end")
+	}
 	fs.IntSliceVar(&o.PIDs, "pid", nil, "broker `process` whose memory and CPU to measure (repeatable)")
 	fs.IntVar(&o.Loops, "loops", o.Loops, "event loops of the generator")
+}
+
+func addSleepersFlags(fs *pflag.FlagSet, o *bench.Options) {
+	fs.IntVar(&o.Clients, "sessions", o.Clients, "`number` of Sessions")
+	fs.IntVar(&o.Messages, "messages", o.Messages, "`number` of messages")
+	fs.StringVar(&o.DataDir, "data", "", "the broker's data `directory`, to measure its growth")
+	fs.DurationVar(&o.Settle, "settle", o.Settle, "how long to watch the broker's memory once all have left")
+	fs.BoolVar(&o.Wake, "wake", o.Wake, "have all come back in the end")
+	fs.BoolVar(&o.KeepSessions, "keep", false, "do not remove the Sessions in the end")
 }
 
 func durationMeaning(m bench.Mode) string {

@@ -18,10 +18,12 @@ func benchArgs(port, mode string, more ...string) []string {
 		args = append(args, "--subscribers", "5")
 	case "fanin":
 		args = append(args, "--publishers", "5", "--messages", "500")
+	case "sleepers":
+		args = append(args, "--sessions", "20", "--in-flight", "6", "--settle", "10ms")
 	default:
 		args = append(args, "--pairs", "3")
 	}
-	if mode != "conn" && mode != "fanin" {
+	if mode != "conn" && mode != "fanin" && mode != "sleepers" {
 		args = append(args, "--duration", "100ms", "--warmup", "10ms")
 	}
 	return append(args, more...)
@@ -54,6 +56,9 @@ func TestBenchUsage(t *testing.T) {
 		{"sparse --help", exitOK, "--rate", ""},
 		{"peers --help", exitOK, "Usage: holdfast bench peers [flags]", ""},
 		{"p2p --messages 3", exitUsage, "", "unknown flag: --messages"},
+		{"sleepers --burst", exitUsage, "", "unknown flag: --burst"},
+		{"durable --hold-acks 2m", exitUsage, "", "hold-acks must be"},
+		{"p2p --hold-acks 1s", exitUsage, "", "unknown flag: --hold-acks"},
 		{"p2p --qos 2", exitUsage, "", "QoS must be 0 or 1"},
 		{"p2p -V 3", exitUsage, "", "protocol version must be 4 or 5"},
 		{"p2p --format xml", exitUsage, "", `"xml" is neither text nor json`},
