@@ -13,6 +13,10 @@ func (s *Session) logged(sub *Subscribe) bool { return sub.TopicFilter == s.app.
 
 // broadcast adds a message to the log and offers it to the Sessions that are awake.
 func (a *App) broadcast(sc *Scratch, p *Publish) Result {
+	if sc.skips(0) {
+		return Accepted // it is in the log, and those who are to have it from elsewhere have gone with the node
+	}
+	sc.note(0)
 	a.logMu.Lock() // all see broadcasts in the log's order
 	defer a.logMu.Unlock()
 	m := p.Message.Keep()

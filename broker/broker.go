@@ -103,6 +103,9 @@ type Scratch struct {
 	op       *publishOp // of the publish that is going on, once something is deferred
 	attended bool       // somebody waits for the result of the publish that is going on
 	parked   bool       // a Session has yet to accept the publish that is going on
+	tracking bool       // given is being gathered
+	given    []Mailbox  // that have the QoS 2 publish which is going on
+	skip     []Mailbox  // that had it before
 	entry    Entry
 	retained Message    // that is being sent
 	gone     []*Session // have left RAM and are in the registry still

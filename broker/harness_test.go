@@ -225,6 +225,7 @@ type publication struct {
 	told   int
 	post   func(broker.Result) // called when it is told, if not nil
 	id     broker.PacketID     // of a QoS 2 publish that may be repeated; else 0
+	dup    bool
 }
 
 // Defer implements broker.Deferrer.
@@ -263,7 +264,7 @@ func (c *client) publishAs(p *publication, name, payload string, qos broker.QoS,
 	}
 	m.Borrow()
 	r := c.room.Publish(c.sc, &broker.Publish{
-		App: c.room.app, Message: m, Session: c.s, Epoch: c.epoch, PacketID: p.id, Deferrer: p,
+		App: c.room.app, Message: m, Session: c.s, Epoch: c.epoch, PacketID: p.id, Dup: p.dup, Deferrer: p,
 	})
 	for i := range c.buf {
 		c.buf[i] = '?'

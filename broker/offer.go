@@ -13,7 +13,7 @@ func (s *Session) offerLocked(sc *Scratch, it *item) Result {
 	switch {
 	case s.has(flagEnded):
 		return Accepted // owed nothing any more
-	case it.qos > 0 && s.leftToLog(it):
+	case it.qos > 0 && (sc.skips(s.box.id) || s.leftToLog(it)):
 		return Accepted
 	case s.asleep():
 		return s.offerAsleep(sc, it)
@@ -132,6 +132,9 @@ func (s *Session) take(sc *Scratch, it *item) Result {
 	if !unknown && (s.backlog == nil || s.backlog.waiting.len() == 0) && s.makeRoom(sc, it.msg.size()) {
 		k := it.keep()
 		s.accept(sc, &k, s.waitsFor(sc, it))
+		if k.seq != 0 {
+			sc.note(s.box.id)
+		}
 		return Accepted // or later, through the op that waitsFor may have made
 	}
 	if s.link == nil && !unknown && !s.has(flagPaging) || !s.mayWait(sc, it) {
@@ -171,6 +174,7 @@ func (s *Session) offerAsleep(sc *Scratch, it *item) Result {
 	if !s.has(flagUncounted) && s.fits(it.msg.size()) && (!it.addressed || s.has(flagMail)) {
 		k := it.keep()
 		s.appendMailbox(sc, &k, sc.waits())
+		sc.note(s.box.id)
 		return Accepted
 	}
 	s.wake()

@@ -256,7 +256,7 @@ func TestRestart(t *testing.T) {
 	if !s.Present {
 		t.Error("Session Present: got false, want true")
 	}
-	if got := s.publishID(77).outcome(); got != broker.Repeated {
+	if got := s.repeatID(77).outcome(); got != broker.Repeated {
 		t.Errorf("QoS 2 publish accepted before: got result %d, want %d", got, broker.Repeated)
 	}
 	p.publishAll("t", 1, 11, 20, broker.Accepted)

@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"slices"
+	"sync"
 	"sync/atomic"
 )
 
@@ -56,6 +58,7 @@ type Publish struct {
 	// the client repeats it, until Session.Release; 0 is for all others. The one
 	// who makes the Completion calls Session.Conclude with the result.
 	PacketID PacketID
+	Dup      bool // the client says that it may have sent it before
 	// Deferrer makes the Completion; nil if nobody waits for the result.
 	Deferrer Deferrer
 }
@@ -66,10 +69,28 @@ type publishOp struct {
 	worst atomic.Uint32 // Result
 	done  Completion
 
-	// receipt is stored when all else is done, and waited for too.
-	store   Store
-	receipt PacketID // 0 is none
-	box     Mailbox
+	receipt *publishReceipt // is stored when all else is done, and waited for too; nil is none
+}
+
+// publishReceipt is the receipt of a QoS 2 publish that some Sessions have yet to take.
+type publishReceipt struct {
+	store Store
+	box   Mailbox
+	id    PacketID
+
+	mu    sync.Mutex
+	given []Mailbox // guarded by mu: those that have the message
+}
+
+// give has append, which puts the message into a mailbox, be safe together with the note that it has.
+func (r *publishReceipt) give(mb Mailbox, append func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	tx := r.store.Begin()
+	r.given = slices.Concat(r.given, []Mailbox{mb})
+	r.store.AddPartialReceipt(r.box, r.id, r.given, nil)
+	append() // last: a Store that answers at once completes the receipt
+	r.store.End(tx)
 }
 
 // finish reports the end of one thing the op waits for.
@@ -83,10 +104,14 @@ func (op *publishOp) finish(r Result) {
 	if op.left.Add(-1) > 0 {
 		return
 	}
-	if id := op.receipt; id != 0 && Result(op.worst.Load()).OK() {
-		op.receipt = 0
+	if rc := op.receipt; rc != nil {
+		op.receipt = nil
 		op.left.Store(1)
-		op.store.AddReceipt(op.box, id, op)
+		if Result(op.worst.Load()).OK() {
+			rc.store.AddReceipt(rc.box, rc.id, op)
+		} else { // a repetition is a new publish
+			rc.store.RemoveReceipt(rc.box, rc.id, op)
+		}
 		return
 	}
 	if op.done != nil {
@@ -115,13 +140,14 @@ func (sc *Scratch) waits() *publishOp {
 func (b *Broker) Publish(sc *Scratch, p *Publish) Result {
 	m := p.Message
 	box := Mailbox(0)
+	sc.skip = nil
 	if p.Session != nil {
 		if p.Session.epoch.Load() != p.Epoch {
 			return Stale
 		}
 		if p.PacketID != 0 {
 			var r Result
-			if r, box = p.Session.receive(p.Epoch, p.PacketID, p.Deferrer); r != Accepted {
+			if r, box, sc.skip = p.Session.receive(p); r != Accepted {
 				return r
 			}
 		}
@@ -133,23 +159,42 @@ func (b *Broker) Publish(sc *Scratch, p *Publish) Result {
 		return sc.conclude(p, sc.route(p))
 	}
 	tx := b.store.Begin() // message and receipt are safe together, or neither is
+	sc.given, sc.tracking = append(sc.given[:0], sc.skip...), true
 	result := sc.route(p)
+	sc.tracking = false
 	sc.storeReceipt(box, p.PacketID, result)
+	sc.skip = nil
 	b.store.End(tx)
 	return sc.conclude(p, result)
 }
 
-// storeReceipt stores that a QoS 2 publish has been accepted: with the message or, if a
-// Session has yet to take that, after it. In the latter case a crash in between
-// leads to a repetition for those who have it; the other way round it could be lost.
+// storeReceipt stores that a QoS 2 publish has been accepted or, if a
+// Session has yet to take it, by whom.
 func (sc *Scratch) storeReceipt(box Mailbox, id PacketID, result Result) {
 	switch st := sc.broker.store; {
+	case !result.OK() && len(sc.given) > 0 || len(sc.skip) > 0 && !result.OK():
+		st.RemoveReceipt(box, id, sc.waits())
 	case !result.OK():
 	case sc.parked:
-		sc.op.store, sc.op.box, sc.op.receipt = st, box, id
+		sc.op.receipt = &publishReceipt{store: st, box: box, id: id, given: slices.Clone(sc.given)}
+		if len(sc.given) > 0 {
+			st.AddPartialReceipt(box, id, sc.given, nil)
+		}
 	default:
 		st.AddReceipt(box, id, sc.waits())
 	}
+}
+
+// note remembers that a mailbox has the message of the QoS 2 publish that is going on.
+func (sc *Scratch) note(mb Mailbox) {
+	if sc.tracking {
+		sc.given = append(sc.given, mb)
+	}
+}
+
+// skips tells whether a mailbox has the message already.
+func (sc *Scratch) skips(mb Mailbox) bool {
+	return len(sc.skip) > 0 && slices.Contains(sc.skip, mb)
 }
 
 // route offers the message to whoever it is owed to.

@@ -116,7 +116,14 @@ func (s *Session) acceptWaiting(sc *Scratch, it item) bool {
 	op := it.op
 	it.op = nil
 	if s.persistent() || it.addressed { // the op is told by the Store, since the publish itself has returned
-		return s.enqueue(sc, &it, op)
+		rc := op.receipt
+		if rc == nil {
+			return s.enqueue(sc, &it, op)
+		}
+		s.keepMailbox()
+		queued := false
+		rc.give(s.box.id, func() { queued = s.enqueue(sc, &it, op) })
+		return queued
 	}
 	s.enqueue(sc, &it, nil)
 	op.finish(Accepted)

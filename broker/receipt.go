@@ -6,32 +6,43 @@ package broker
 // even if the client is lost in between and comes back, or the node restarts:
 // those of a lasting Session are in the Store.
 type receipt struct {
-	pending bool       // the publish has no result yet
-	waiter  Completion // of a repetition that came while it had none
+	pending  bool       // the publish has no result yet
+	restored bool       // it is from before the Session was woken
+	waiter   Completion // of a repetition that came while it had none
+	given    []Mailbox  // partial: the publish is not accepted, but these have it
 }
 
 // receive notes a QoS 2 publish under its Packet Identifier. result is Accepted
 // if it is new, Repeated if it was accepted before, and Pending if it is being
 // published, in which case d's Completion will be told. box is where the receipt
-// is to be stored; 0 is nowhere.
-func (s *Session) receive(epoch uint64, id PacketID, d Deferrer) (result Result, box Mailbox) {
+// is to be stored; 0 is nowhere. given are mailboxes that have the message already: a crash came
+// before it was accepted by all.
+//
+// A receipt from before a restart is for a repetition only, which has DUP set: v5 [MQTT-3.3.1-1],
+// v3.1.1 [MQTT-3.3.1-1]. If the Store has lost its last writes with the
+// disk, the client may have finished that exchange and use the identifier again.
+func (s *Session) receive(p *Publish) (result Result, box Mailbox, given []Mailbox) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.epoch.Load() != epoch || s.asleep() {
-		return Stale, 0
+	if s.epoch.Load() != p.Epoch || s.asleep() {
+		return Stale, 0, nil
 	}
-	x := s.more()
+	x, id := s.more(), p.PacketID
 	r, known := x.received[id]
-	switch {
-	case !known:
-		s.setReceipt(id, receipt{pending: true})
-		return Accepted, s.receiptBox()
-	case !r.pending:
-		return Repeated, 0
-	case d != nil:
-		x.received[id] = receipt{pending: true, waiter: d.Defer()}
+	if known && r.restored && !p.Dup {
+		known, r.given = false, nil
 	}
-	return Pending, 0
+	switch {
+	case !known || r.given != nil && !r.pending:
+		s.setReceipt(id, receipt{pending: true, given: r.given})
+		return Accepted, s.receiptBox(), r.given
+	case !r.pending:
+		return Repeated, 0, nil
+	case p.Deferrer != nil:
+		r.waiter = p.Deferrer.Defer()
+		x.received[id] = r
+	}
+	return Pending, 0, nil
 }
 
 func (s *Session) setReceipt(id PacketID, r receipt) {

@@ -13,6 +13,13 @@ func (c *client) publishID(id broker.PacketID) *publication {
 	return p
 }
 
+// repeatID is publishID with DUP.
+func (c *client) repeatID(id broker.PacketID) *publication {
+	p := &publication{id: id, dup: true}
+	c.publishAs(p, "t", "", 2)
+	return p
+}
+
 // told is a broker.Commit that passes on what it is told.
 type told chan error
 

@@ -175,7 +175,10 @@ func (s *Session) restore(sc *Scratch, r *SessionRecord) {
 	x.fruitless = r.Fruitless
 	x.record = recordState{saved: true, will: r.Will != nil, expiry: r.Expiry}
 	for _, id := range r.Received {
-		s.setReceipt(id, receipt{})
+		s.setReceipt(id, receipt{restored: true})
+	}
+	for id, given := range r.Partial {
+		s.setReceipt(id, receipt{restored: true, given: given})
 	}
 	if s.subs == nil {
 		s.subs = r.Subscriptions

@@ -12,6 +12,9 @@ const sharedTries = 16
 // offerShared offers it to one member of its group. v5 4.8.2 leaves the choice
 // to the server.
 func (sc *Scratch) offerShared(g *group, it item) Result {
+	if len(sc.skip) > 0 && g.Any(func(m groupMember) bool { return sc.skips(m.Subscriber.mailbox()) }) {
+		return Accepted // one of them has it
+	}
 	for range sharedTries {
 		sub, found := pickMember(g, &it)
 		if !found {
@@ -74,6 +77,13 @@ func memberLives(m groupMember) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return !s.has(flagEnded) && !s.outlived()
+}
+
+// mailbox is the Session's; 0 is none.
+func (s *Session) mailbox() Mailbox {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.box.id
 }
 
 // offerMember is offer to a member of a group. If the Session has ended since

@@ -58,7 +58,10 @@ type Store interface {
 
 	// AddReceipt notes a QoS 2 publish of the mailbox's client that was accepted and is not released yet.
 	AddReceipt(mb Mailbox, id PacketID, c Commit)
-	// RemoveReceipt forgets it.
+	// AddPartialReceipt notes a QoS 2 publish that has not been accepted yet by all it is owed to: the mailboxes
+	// given have it. AddReceipt takes its place. given, which is not empty, is not used after the call has returned.
+	AddPartialReceipt(mb Mailbox, id PacketID, given []Mailbox, c Commit)
+	// RemoveReceipt forgets it, partial or not.
 	RemoveReceipt(mb Mailbox, id PacketID, c Commit)
 
 	// AppendLog adds m, whose Body is not nil, to the App's log of broadcasts and returns its
@@ -140,9 +143,10 @@ type SessionRecord struct {
 	WillAt        int64 // when the Will is due, in ms since 1970; 0 if that is not decided
 
 	// Found by LoadSession; not stored with the record. Sessions leaves them out.
-	Received     []PacketID // QoS 2 publishes received and not released
-	Cursor       uint64     // place in the App's log up to which all was taken
-	Count, Bytes int        // of the entries in the mailbox, as Message.Size counts
+	Received     []PacketID             // QoS 2 publishes received and not released
+	Partial      map[PacketID][]Mailbox // those not accepted by all, and the mailboxes that have them; not in Received
+	Cursor       uint64                 // place in the App's log up to which all was taken
+	Count, Bytes int                    // of the entries in the mailbox, as Message.Size counts
 }
 
 // EndsAt is when the record and all that belongs to it may be deleted, in ms since 1970; 0 is never.

@@ -67,6 +67,8 @@ stats sessions
 	"not far enough": `
 a connect v5 id=a expiry=3600 ka=10 will=will:gone willdelay=60
   a < CONNACK 00
+a sub id=1 t
+  a < SUBACK 1 00
 w connect v5 id=w clean
   w < CONNACK 00
 w sub id=1 will
@@ -83,7 +85,7 @@ advance 10ms
 advance 3539990ms
 stats sessions
   = sessions=2
-advance 10ms
+advance 31s
 stats sessions
   = sessions=1
 `,

@@ -38,6 +38,7 @@ func (c *conn) onPublish(f packet.Frame) error {
 	}
 	if p.QoS == packet.ExactlyOnce {
 		ls.pub.PacketID = broker.PacketID(p.PacketID)
+		ls.pub.Dup = p.Dup
 	}
 	r := ls.srv.broker.Publish(ls.scratch, &ls.pub)
 	if p.QoS == packet.ExactlyOnce && r != broker.Stale && r != broker.Repeated {

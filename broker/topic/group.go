@@ -1,6 +1,9 @@
 package topic
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // pickPasses bounds how often Pick starts again because members left meanwhile.
 const pickPasses = 3
@@ -65,6 +68,15 @@ func (g *Group[S]) ask(ok func(Subscription[S]) bool, sub Subscription[S]) bool 
 	g.mu.Unlock()
 	defer g.mu.Lock()
 	return ok(sub)
+}
+
+// Any tells whether is returns true for a member. It is called with no lock
+// held; members that come or go meanwhile may or may not be asked.
+func (g *Group[S]) Any(is func(Subscription[S]) bool) bool {
+	g.mu.Lock()
+	members := slices.Clone(g.members.subs)
+	g.mu.Unlock()
+	return slices.ContainsFunc(members, is)
 }
 
 // Len returns the number of members.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	bdb "github.com/dgraph-io/badger/v4"
 )
@@ -125,10 +126,14 @@ func isEmpty(dir string) (there bool, err error) {
 
 // clearDir removes what a failed Restore has made.
 func clearDir(dir string, keep bool) error {
-	if err := os.RemoveAll(dir); err != nil || !keep {
-		return err
+	if !keep {
+		return os.RemoveAll(dir)
 	}
-	return os.Mkdir(dir, 0o700)
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+	}
+	return err
 }
 
 func restore(ctx context.Context, dir string, r io.Reader) error {

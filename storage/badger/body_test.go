@@ -1,7 +1,10 @@
 package badger
 
 import (
+	"cmp"
 	"errors"
+	"maps"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,75 +17,105 @@ import (
 	"github.com/holdfast-mqtt/holdfast/storage/storetest"
 )
 
-// TestBodyLives has a message owed to several mailboxes, in several ways: its body is stored as long as one of them needs it.
-func TestBodyLives(t *testing.T) {
+// bodyTest is a Store with three mailboxes that owe the payload "body".
+type bodyTest struct {
+	*testing.T
+	*Store
+	faults  *faults
+	a, b, c broker.Mailbox
+}
+
+func newBodyTest(t *testing.T, dir string) *bodyTest {
 	f := newFaults()
-	dir := t.TempDir()
-	open := func() *Store { return openQuietly(t, Options{Dir: dir, hooks: hooks{fault: f.hook}}) }
-	s := open()
-	a, b, c := s.NewMailbox(), s.NewMailbox(), s.NewMailbox()
-	m := shared("body")
-	check := func(what string, bodies int, boxes ...broker.Mailbox) {
-		t.Helper()
-		if got := keys(t, s)[kindBody]; got != bodies {
-			t.Errorf("%s: got %d bodies, want %d", what, got, bodies)
-		}
-		for _, mb := range boxes {
-			es := loadAll(t, s, mb)
-			if len(es) == 0 || string(es[0].Message.Payload) != "body" {
-				t.Errorf("%s: mailbox %d: got %v, want the message", what, mb, es)
-			}
+	s := openQuietly(t, Options{Dir: dir, hooks: hooks{fault: f.hook}})
+	return &bodyTest{T: t, Store: s, faults: f, a: 1, b: 2, c: 3}
+}
+
+// check fails unless there are so many bodies, and the first message of each mailbox can be loaded.
+func (t *bodyTest) check(what string, bodies int, boxes ...broker.Mailbox) {
+	t.Helper()
+	if got := keys(t, t.Store)[kindBody]; got != bodies {
+		t.Errorf("%s: got %d bodies, want %d", what, got, bodies)
+	}
+	for _, mb := range boxes {
+		es := loadAll(t, t.Store, mb)
+		if len(es) == 0 || string(es[0].Message.Payload) != "body" {
+			t.Errorf("%s: mailbox %d: got %v, want the message", what, mb, es)
 		}
 	}
-	put(t, s, a, 1, m)
-	put(t, s, b, 1, m)
-	check("two references", 1, a, b)
-	s.Remove(a, 1, m.Body)
-	check("one removed", 1, b)
-	s.Remove(b, 1, m.Body)
-	check("both removed", 0)
-	put(t, s, c, 1, m)
-	check("owed again", 1, c)
+}
 
-	f.set("commit", syscall.EIO)
-	failed := newResult()
-	m2 := shared("body")
-	s.Append(a, &broker.Entry{Seq: 2, Message: m2}, failed)
+func (t *bodyTest) put(mb broker.Mailbox, seq uint64, m *broker.Message) {
+	t.Helper()
+	put(t, t.Store, mb, seq, m)
+}
+
+// TestBodyLives has a message owed to several mailboxes: its body is stored as long as one of them needs it.
+func TestBodyLives(tt *testing.T) {
+	t := newBodyTest(tt, tt.TempDir())
+	defer closeStore(t, t.Store)
+	m := shared("body")
+	t.put(t.a, 1, m)
+	t.put(t.b, 1, m)
+	t.check("two references", 1, t.a, t.b)
+	t.Remove(t.a, 1, m.Body)
+	t.check("one removed", 1, t.b)
+	t.Remove(t.b, 1, m.Body)
+	t.check("both removed", 0)
+	t.put(t.c, 1, m)
+	t.check("owed again", 1, t.c)
+}
+
+// TestBodyOfOthers has the first write of a body fail, and be cancelled, when others need it too.
+func TestBodyOfOthers(tt *testing.T) {
+	t := newBodyTest(tt, tt.TempDir())
+	defer closeStore(t, t.Store)
+	t.faults.set("commit", syscall.EIO)
+	failed, m := newResult(), shared("body")
+	t.Append(t.a, &broker.Entry{Seq: 2, Message: m}, failed)
 	if err := <-failed; err == nil {
 		t.Error("commit: got nil, want an error")
 	}
-	f.set("commit", nil)
-	put(t, s, b, 2, m2)
-	check("after the first write failed", 2, b, c)
+	t.faults.set("commit", nil)
+	t.put(t.b, 2, m)
+	t.check("after the first write failed", 1, t.b)
 
-	held, resume := f.stall("commit")
-	put2 := newResult()
-	s.SetRetained("a", "t", text("m"), put2)
+	held, resume := t.faults.stall("commit")
+	t.SetRetained("a", "t", text("m"), nil)
 	<-held
-	m3 := shared("body")
+	other := shared("body")
 	one, two := newResult(), newResult()
-	s.Append(a, &broker.Entry{Seq: 3, Message: m3}, one)
-	s.Append(b, &broker.Entry{Seq: 3, Message: m3}, two)
-	s.Remove(a, 3, m3.Body)
+	t.Append(t.a, &broker.Entry{Seq: 3, Message: other}, one)
+	t.Append(t.c, &broker.Entry{Seq: 3, Message: other}, two)
+	t.Remove(t.a, 3, other.Body)
 	one.must(t)
 	resume()
 	two.must(t)
-	s.Remove(b, 2, m2.Body)
-	check("after the first write was cancelled", 3, b, c) // m2: who knows whether the write that failed is on disk
-	closeStore(t, s)
+	t.check("after the first write was cancelled", 2, t.b, t.c)
+	t.Remove(t.b, 2, m.Body)
+	t.Remove(t.c, 3, other.Body)
+	t.check("removed", 1) // m: who knows whether the write that failed is on disk
+}
 
-	s = open()
-	defer func() { closeStore(t, s) }()
-	check("after a restart", 2, b, c)
-	loaded := loadAll(t, s, b)[0].Message
-	if again := loadAll(t, s, b)[0].Message; again != loaded {
+// TestBodyAfterRestart owes an old body to others.
+func TestBodyAfterRestart(tt *testing.T) {
+	dir := tt.TempDir()
+	t := newBodyTest(tt, dir)
+	t.put(t.a, 1, shared("body"))
+	t.put(t.b, 1, shared("body"))
+	closeStore(t, t.Store)
+	t = newBodyTest(tt, dir)
+	defer closeStore(t, t.Store)
+	t.check("after a restart", 2, t.a, t.b)
+	loaded := loadAll(t, t.Store, t.b)[0].Message
+	if again := loadAll(t, t.Store, t.b)[0].Message; again != loaded {
 		t.Error("loaded twice: got two messages, want one")
 	}
-	put(t, s, a, 4, loaded)
-	s.Remove(b, 3, loaded.Body)
-	check("handed on after the restart", 2, a, c)
-	s.Remove(a, 4, loaded.Body)
-	check("and removed", 1, c)
+	t.put(t.c, 4, loaded)
+	t.Remove(t.b, 1, loaded.Body)
+	t.check("handed on", 2, t.a, t.c)
+	t.Remove(t.c, 4, loaded.Body)
+	t.check("and removed", 1, t.a)
 }
 
 // TestRemoveOfNothing removes entries that were never stored, or are gone: what others need of their bodies stays.
@@ -113,87 +146,96 @@ func TestRemoveOfNothing(t *testing.T) {
 	}
 }
 
+// bodyModel is what is owed, by payload.
+type bodyModel struct {
+	t      *testing.T
+	r      *rand.Rand
+	s      *Store
+	boxes  []broker.Mailbox
+	owed   map[entryID]string
+	loaded map[entryID]*broker.Message // of this process
+	fresh  []*broker.Message
+	seq    uint64
+}
+
+// load compares what is stored with what is owed.
+func (m *bodyModel) load() {
+	m.t.Helper()
+	clear(m.loaded)
+	for _, mb := range m.boxes {
+		for _, e := range loadAll(m.t, m.s, mb) {
+			id := entryID{mb, e.Seq}
+			if want, ok := m.owed[id]; !ok || string(e.Message.Payload) != want {
+				m.t.Fatalf("entry %v: got %q, want %q (owed: %t)", id, e.Message.Payload, want, ok)
+			}
+			m.loaded[id] = e.Message
+		}
+	}
+	if len(m.loaded) != len(m.owed) {
+		m.t.Fatalf("entries: got %d, want %d", len(m.loaded), len(m.owed))
+	}
+}
+
+// step owes a message, new or one that is owed already, to a mailbox, or removes an entry.
+func (m *bodyModel) step() {
+	ids := slices.SortedFunc(maps.Keys(m.owed), func(a, b entryID) int { return cmp.Compare(a.seq, b.seq) })
+	if len(ids) > 0 && m.r.IntN(2) == 0 {
+		id := ids[m.r.IntN(len(ids))]
+		m.s.Remove(id.mb, id.seq, m.loaded[id].Body)
+		delete(m.owed, id)
+		delete(m.loaded, id)
+		return
+	}
+	msg := m.fresh[m.r.IntN(len(m.fresh))]
+	if len(ids) > 0 && m.r.IntN(3) == 0 {
+		msg = m.loaded[ids[m.r.IntN(len(ids))]]
+	}
+	m.seq++
+	id := entryID{m.boxes[m.r.IntN(len(m.boxes))], m.seq}
+	m.s.Append(id.mb, &broker.Entry{Seq: m.seq, Message: msg}, nil)
+	m.owed[id], m.loaded[id] = string(msg.Payload), msg
+}
+
+// bodies is how many are owed.
+func (m *bodyModel) bodies() int {
+	distinct := make(map[string]bool)
+	for _, p := range m.owed {
+		distinct[p] = true
+	}
+	return len(distinct)
+}
+
 // TestBodyCounts does random operations on shared messages, with restarts and scans that come late: what is owed can be
 // loaded, and bodies that are not owed leave.
 func TestBodyCounts(t *testing.T) {
-	r := storetest.Rand(t)
 	dir := t.TempDir()
-	var boxes []broker.Mailbox
-	owed := make(map[entryID]string) // payloads
-	seq := uint64(0)
+	m := &bodyModel{
+		t: t, r: storetest.Rand(t), boxes: []broker.Mailbox{1, 2, 3},
+		owed: make(map[entryID]string), loaded: make(map[entryID]*broker.Message),
+	}
 	for round := range 8 {
-		s := openForTest(t, Options{Dir: dir, hooks: hooks{noScan: true}})
-		if boxes == nil {
-			boxes = []broker.Mailbox{s.NewMailbox(), s.NewMailbox(), s.NewMailbox()}
-		}
-		var messages []*broker.Message
+		m.s = openForTest(t, Options{Dir: dir, hooks: hooks{noScan: true}})
+		m.fresh = nil
 		for i := range 5 {
-			messages = append(messages, shared(strconv.Itoa(round*10+i)))
+			m.fresh = append(m.fresh, shared(strconv.Itoa(round*10+i)))
 		}
-		loaded := make(map[entryID]*broker.Message)
-		load := func() {
-			for _, mb := range boxes {
-				for _, e := range loadAll(t, s, mb) {
-					id := entryID{mb, e.Seq}
-					if want, ok := owed[id]; !ok || string(e.Message.Payload) != want {
-						t.Fatalf("round %d: entry %v: got %q, want %q (owed: %t)", round, id, e.Message.Payload, want, ok)
-					}
-					loaded[id] = e.Message
-				}
-			}
-			if len(loaded) != len(owed) {
-				t.Fatalf("round %d: got %d entries, want %d", round, len(loaded), len(owed))
-			}
-		}
-		load()
+		m.load()
+		scan := m.r.IntN(300)
 		for step := range 300 {
-			if step == 150 && round%2 == 0 {
-				s.scan()
+			if step == scan {
+				m.s.scan()
 			}
-			if r.IntN(20) == 0 {
-				flush(t, s)
+			if m.r.IntN(20) == 0 {
+				flush(t, m.s)
 			}
-			if len(owed) == 0 || r.IntN(100) < 50 {
-				m := messages[r.IntN(len(messages))]
-				for _, old := range loaded { // sometimes one that is owed already is handed on
-					if r.IntN(3) == 0 {
-						m = old
-					}
-					break
-				}
-				seq++
-				id := entryID{boxes[r.IntN(len(boxes))], seq}
-				s.Append(id.mb, &broker.Entry{Seq: seq, Message: m}, nil)
-				owed[id], loaded[id] = string(m.Payload), m
-				continue
-			}
-			for id := range owed {
-				s.Remove(id.mb, id.seq, loaded[id].Body)
-				delete(owed, id)
-				delete(loaded, id)
-				break
-			}
+			m.step()
 		}
-		clear(loaded)
-		load()
-		if round%2 == 1 {
-			s.scan()
+		m.load()
+		flush(t, m.s) // and deletes the bodies that were found to be unneeded
+		if got := keys(t, m.s); got[kindBody] != m.bodies() || got[kindMailbox] != len(m.owed) {
+			t.Errorf("round %d: got %d bodies, %d entries, want %d, %d", round, got[kindBody], got[kindMailbox], m.bodies(), len(m.owed))
 		}
-		distinct := make(map[string]bool)
-		for _, p := range owed {
-			distinct[p] = true
-		}
-		s.q.poke()
-		if got := keys(t, s); got[kindBody] < len(distinct) || got[kindMailbox] != len(owed) {
-			t.Errorf("round %d: got %d bodies, %d entries, want at least %d, %d", round, got[kindBody], got[kindMailbox], len(distinct), len(owed))
-		}
-		if round%2 == 0 || round == 7 {
-			flush(t, s)
-			if got := keys(t, s)[kindBody]; got != len(distinct) {
-				t.Errorf("round %d: when all is counted: got %d bodies, want %d", round, got, len(distinct))
-			}
-		}
-		closeStore(t, s)
+		closeStore(t, m.s)
 	}
 }
 

@@ -1,6 +1,7 @@
 package badger
 
 import (
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -142,6 +143,43 @@ func TestWritesCollapse(t *testing.T) {
 	}
 	if got := keys(t, s)[kindMailbox]; got != 1 {
 		t.Errorf("keys: got %d, want 1", got)
+	}
+}
+
+// TestMoreThanATransaction has brackets that are more than Badger's transaction can hold: as operations, and only when they
+// are written.
+func TestMoreThanATransaction(t *testing.T) {
+	s := openForTest(t, Options{Dir: t.TempDir(), LogMessages: 10, hooks: hooks{memTable: 8 << 20}})
+	defer closeStore(t, s)
+	mb := s.NewMailbox()
+	const n = 20_000
+	entries := newCommitCount(n)
+	tx := s.Begin()
+	for seq := uint64(1); seq <= n; seq++ {
+		s.Append(mb, &broker.Entry{Seq: seq, Message: text("m")}, entries)
+	}
+	s.End(tx)
+	<-entries.done
+	if got := len(seqs(t, s, mb)); got != n || entries.failed.Load() != 0 {
+		t.Errorf("entries: got %d, %d failed, want %d", got, entries.failed.Load(), n)
+	}
+	before := s.Stats().Batches
+	logged := newCommitCount(6000)
+	tx = s.Begin()
+	var last []uint64
+	for range 6000 {
+		last = append(last, s.AppendLog("a", shared("m"), logged))
+	}
+	s.End(tx)
+	<-logged.done
+	if got := loadLog(t, s, "a", 0); !slices.Equal(got, last[len(last)-10:]) || logged.failed.Load() != 0 {
+		t.Errorf("log: got %v, %d failed, want %v", got, logged.failed.Load(), last[len(last)-10:])
+	}
+	if got := s.Stats().Batches - before; got < 2 {
+		t.Errorf("transactions for the log: got %d, want several", got)
+	}
+	if got := keys(t, s); got[kindBody] != 10 || got[kindLog] != 10 {
+		t.Errorf("keys: got %v, want 10 messages of the log", got)
 	}
 }
 

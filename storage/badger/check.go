@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	bdb "github.com/dgraph-io/badger/v4"
+
+	"github.com/holdfast-mqtt/holdfast/broker"
 )
 
 // Fault is something wrong with what is stored.
@@ -132,7 +134,7 @@ func (c *checker) mailbox(key, value []byte) error {
 		_, err := decodeNumber(value)
 		return err
 	case mailboxReceipt:
-		return nil
+		return addReceipt(new(broker.SessionRecord), 0, value)
 	}
 	e, err := decodeEntry(value)
 	if err != nil {

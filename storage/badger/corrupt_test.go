@@ -2,6 +2,7 @@ package badger
 
 import (
 	"bytes"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -12,37 +13,41 @@ import (
 	"github.com/holdfast-mqtt/holdfast/broker"
 )
 
-// TestCorrupt damages one of each kind of value: the rest is delivered, and each damage is counted, and logged once.
-func TestCorrupt(t *testing.T) {
-	var log bytes.Buffer
-	s := openForTest(t, Options{Dir: t.TempDir(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	defer closeStore(t, s)
-	mb := s.NewMailbox()
+// damaged is a Store in which one of each kind of value is corrupt, or misses its body.
+type damaged struct {
+	*Store
+	mb       broker.Mailbox
+	sessions []broker.SessionKey // the second one is corrupt
+	place    uint64              // the only message of the log that is not
+}
+
+func newDamaged(t *testing.T, log io.Writer) *damaged {
+	t.Helper()
+	s := openForTest(t, Options{Dir: t.TempDir(), Logger: slog.New(slog.NewTextHandler(log, nil))})
+	d := &damaged{Store: s, mb: s.NewMailbox(), sessions: []broker.SessionKey{{App: "a", ClientID: "good"}, {App: "a", ClientID: "bad"}}}
 	lost := shared("lost")
 	for seq := uint64(1); seq <= 6; seq++ {
 		m := text("m")
 		if seq == 3 || seq == 4 {
 			m = lost
 		}
-		put(t, s, mb, seq, m)
+		put(t, s, d.mb, seq, m)
 	}
-	names := []broker.SessionKey{{App: "a", ClientID: "good"}, {App: "a", ClientID: "bad"}}
-	for _, k := range names {
-		s.SaveSession(k, &broker.SessionRecord{Mailbox: mb}, nil)
+	for _, k := range d.sessions {
+		s.SaveSession(k, &broker.SessionRecord{Mailbox: d.mb}, nil)
+		s.SetRetained(k.App, k.ClientID, text("m"), nil)
 	}
-	s.SetRetained("a", "good", text("m"), nil)
-	s.SetRetained("a", "bad", text("m"), nil)
-	first := s.AppendLog("a", lost, nil)
-	second := s.AppendLog("a", shared("kept"), nil)
+	s.AppendLog("a", lost, nil)
+	d.place = s.AppendLog("a", shared("kept"), nil)
 	flush(t, s)
 	err := s.db.Update(func(txn *bdb.Txn) error {
 		for _, w := range []struct{ key, value []byte }{
-			{entryKey(mb, 2), []byte{0xff}},
-			{entryKey(mb, 5), nil},
+			{entryKey(d.mb, 2), []byte{0xff}},
+			{entryKey(d.mb, 5), nil},
 			{bodyKey(lost.Body.ID.Load()), nil},
-			{sessionKey(names[1]), []byte{9}},
+			{sessionKey(d.sessions[1]), []byte{9}},
 			{retainedKey("a", "bad"), nil},
-			{append(mailboxPrefix(mb), 77), nil},
+			{append(mailboxPrefix(d.mb), 77), nil},
 		} {
 			if err := txn.Set(w.key, w.value); err != nil {
 				return err
@@ -53,44 +58,22 @@ func TestCorrupt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return d
+}
+
+// TestCorrupt reads what is damaged: the rest is delivered, and each damage is counted, and logged once.
+func TestCorrupt(t *testing.T) {
+	var log bytes.Buffer
+	d := newDamaged(t, &log)
 	for range 2 {
-		if got := seqs(t, s, mb); !slices.Equal(got, []uint64{1, 6}) {
-			t.Errorf("Load: got %v, want [1 6]", got)
-		}
-		if got := loadLog(t, s, "a", 0); !slices.Equal(got, []uint64{second}) {
-			t.Errorf("LoadLog: got %v, want [%d] and not %d", got, second, first)
-		}
-		for i, k := range names {
-			got := make(chan *broker.SessionRecord, 1)
-			s.LoadSession(k, func(r *broker.SessionRecord, err error) {
-				if err != nil {
-					t.Errorf("LoadSession of %v: got %v, want nil", k, err)
-				}
-				got <- r
-			})
-			if r := <-got; (r != nil) != (i == 0) {
-				t.Errorf("LoadSession of %v: got %+v", k, r)
-			}
-		}
-		got := make(chan []*broker.Message, 1)
-		s.LoadRetained("a", []string{"bad", "none", "good"}, func(ms []*broker.Message, err error) { got <- ms })
-		if ms := <-got; ms[0] != nil || ms[1] != nil || ms[2] == nil {
-			t.Errorf("LoadRetained: got %v, want the last only", ms)
-		}
-		n := 0
-		if err := s.Sessions(func(k broker.SessionKey, _ *broker.SessionRecord) { n++ }); err != nil || n != 1 {
-			t.Errorf("Sessions: got %d, %v, want 1", n, err)
-		}
-		if err := s.RetainedMessages(func(string, *broker.Message) { n++ }); err != nil || n != 2 {
-			t.Errorf("RetainedMessages: got %d, %v, want 1", n-1, err)
-		}
+		d.check(t)
 	}
-	if got := s.Stats().Corrupt; got < 12 {
+	closeStore(t, d.Store)
+	if got := d.Stats().Corrupt; got < 12 {
 		t.Errorf("Stats.Corrupt: got %d, want at least 12", got)
 	}
-	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 	seen := make(map[string]bool)
-	for _, l := range lines {
+	for l := range strings.Lines(log.String()) {
 		_, key, _ := strings.Cut(l, "key=")
 		key, _, _ = strings.Cut(key, " ")
 		if seen[key] {
@@ -98,10 +81,45 @@ func TestCorrupt(t *testing.T) {
 		}
 		seen[key] = true
 	}
-	for _, k := range [][]byte{entryKey(mb, 2), entryKey(mb, 3), sessionKey(names[1]), retainedKey("a", "bad")} {
+	for _, k := range [][]byte{entryKey(d.mb, 2), entryKey(d.mb, 3), sessionKey(d.sessions[1]), retainedKey("a", "bad")} {
 		if !seen[hexOf(k)] {
 			t.Errorf("log: got no line for key %s", hexOf(k))
 		}
+	}
+}
+
+// check reads everything.
+func (d *damaged) check(t *testing.T) {
+	t.Helper()
+	if got := seqs(t, d.Store, d.mb); !slices.Equal(got, []uint64{1, 6}) {
+		t.Errorf("Load: got %v, want [1 6]", got)
+	}
+	if got := loadLog(t, d.Store, "a", 0); !slices.Equal(got, []uint64{d.place}) {
+		t.Errorf("LoadLog: got %v, want [%d]", got, d.place)
+	}
+	for i, k := range d.sessions {
+		got := make(chan *broker.SessionRecord, 1)
+		d.LoadSession(k, func(r *broker.SessionRecord, err error) {
+			if err != nil {
+				t.Errorf("LoadSession of %v: got %v, want nil", k, err)
+			}
+			got <- r
+		})
+		if r := <-got; (r != nil) != (i == 0) {
+			t.Errorf("LoadSession of %v: got %+v", k, r)
+		}
+	}
+	got := make(chan []*broker.Message, 1)
+	d.LoadRetained("a", []string{"bad", "none", "good"}, func(ms []*broker.Message, err error) { got <- ms })
+	if ms := <-got; ms[0] != nil || ms[1] != nil || ms[2] == nil {
+		t.Errorf("LoadRetained: got %v, want the last only", ms)
+	}
+	n := 0
+	if err := d.Sessions(func(broker.SessionKey, *broker.SessionRecord) { n++ }); err != nil || n != 1 {
+		t.Errorf("Sessions: got %d, %v, want 1", n, err)
+	}
+	if err := d.RetainedMessages(func(string, *broker.Message) { n++ }); err != nil || n != 2 {
+		t.Errorf("RetainedMessages: got %d, %v, want 1", n-1, err)
 	}
 }
 

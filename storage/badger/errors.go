@@ -16,6 +16,9 @@ var ErrInUse = errors.New("in use by another process")
 // ErrLayout means that the data directory was written by a version that this one does not know.
 var ErrLayout = errors.New("unknown layout version")
 
+// ErrBroken means that the disk has failed, and nothing is written until the Store is opened again.
+var ErrBroken = errors.New("an earlier write has failed")
+
 // ErrNotEmpty means that there is something already where a backup is to be restored.
 var ErrNotEmpty = errors.New("directory is not empty")
 

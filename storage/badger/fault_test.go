@@ -115,8 +115,8 @@ func TestCommitFails(t *testing.T) {
 			c.mu.Lock()
 			call(s, mb, c)
 			c.mu.Unlock()
-			if got := <-c.result; !errors.Is(got, want) {
-				t.Errorf("%s: got %v, want %v", name, got, want)
+			if got := <-c.result; !errors.Is(got, want) || errors.Is(got, broker.ErrStoreFull) != errors.Is(want, syscall.ENOSPC) {
+				t.Errorf("%s: got %v, want %v, and that the Store is full if the disk is", name, got, want)
 			}
 			if got := s.Stats().LastError; got == "" {
 				t.Errorf("%s: Stats.LastError: got none, want one", name)
@@ -133,6 +133,39 @@ func TestCommitFails(t *testing.T) {
 			closeStore(t, s)
 		}
 	}
+}
+
+// TestBroken has the disk fail to keep what was written: nothing is written behind it until the next start, and reads go on.
+func TestBroken(t *testing.T) {
+	f := newFaults()
+	o := Options{Dir: t.TempDir(), hooks: hooks{fault: f.hook}}
+	s := openQuietly(t, o)
+	mb := s.NewMailbox()
+	put(t, s, mb, 1, text("m"))
+	f.set("force", syscall.EIO)
+	first := newResult()
+	s.Append(mb, &broker.Entry{Seq: 2, Message: text("m")}, first)
+	if err := <-first; !errors.Is(err, syscall.EIO) {
+		t.Errorf("Append: got %v, want %v", err, syscall.EIO)
+	}
+	f.set("force", nil)
+	for name, call := range calls {
+		c := newResult()
+		call(s, mb, c)
+		if err := <-c; !errors.Is(err, ErrBroken) || !errors.Is(err, syscall.EIO) {
+			t.Errorf("%s: got %v, want %v", name, err, ErrBroken)
+		}
+	}
+	if got := seqs(t, s, mb); len(got) == 0 || got[0] != 1 {
+		t.Errorf("Load: got %v, want 1", got)
+	}
+	if !s.Stats().Broken {
+		t.Error("Stats.Broken: got false, want true")
+	}
+	closeStore(t, s)
+	s = openQuietly(t, o)
+	defer closeStore(t, s)
+	put(t, s, mb, 3, text("m"))
 }
 
 // TestReadAfterFailedCommit has a read queued behind a write that fails.

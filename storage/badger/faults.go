@@ -2,8 +2,12 @@ package badger
 
 import (
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
+
+	bdb "github.com/dgraph-io/badger/v4"
 )
 
 // maxKnownFaults bounds the memory of which keys were reported.
@@ -34,6 +38,19 @@ func (s *Store) corrupt(key []byte, err error) {
 	f.mu.Unlock()
 	if !known {
 		s.log.Error("stored value is corrupt, it is left out", "key", hex.EncodeToString(key[:min(len(key), 64)]), "error", err)
+	}
+}
+
+// breakOn has nothing written any more once the database has failed to write, if err is that. Badger's log may have a hole
+// then: the system forgets what it could not force onto the disk. What came behind the hole would be lost with the next
+// start, although it was acknowledged.
+func (s *Store) breakOn(err error) {
+	if err == nil || errors.Is(err, bdb.ErrTxnTooBig) {
+		return
+	}
+	broken := fmt.Errorf("%w: %w", ErrBroken, err)
+	if s.broken.CompareAndSwap(nil, &broken) {
+		s.log.Error("disk has failed, nothing is stored until the next start", "dir", s.opts.Dir, "error", err)
 	}
 }
 

@@ -84,8 +84,7 @@ func (s *Store) describeKey(r *broker.SessionRecord, item *bdb.Item) error {
 		s.corrupt(item.Key(), err)
 		return nil
 	case kind == mailboxReceipt:
-		r.Received = append(r.Received, broker.PacketID(binary.BigEndian.Uint16(rest)))
-		return nil
+		return s.value(item, func(b []byte) error { return addReceipt(r, broker.PacketID(binary.BigEndian.Uint16(rest)), b) })
 	case kind == mailboxCursor:
 		return s.value(item, func(b []byte) (err error) { r.Cursor, err = decodeNumber(b); return err })
 	}
@@ -98,6 +97,26 @@ func (s *Store) describeKey(r *broker.SessionRecord, item *bdb.Item) error {
 		}
 		return err
 	})
+}
+
+// addReceipt takes in a receipt. One that is partial has the numbers of mailboxes as its value.
+func addReceipt(r *broker.SessionRecord, id broker.PacketID, value []byte) error {
+	if len(value) == 0 {
+		r.Received = append(r.Received, id)
+		return nil
+	}
+	var given []broker.Mailbox
+	for d := (decoder{b: value}); len(d.b) > 0; {
+		given = append(given, broker.Mailbox(d.uvarint()))
+		if err := d.err(); d.bad {
+			return err
+		}
+	}
+	if r.Partial == nil {
+		r.Partial = make(map[broker.PacketID][]broker.Mailbox)
+	}
+	r.Partial[id] = given
+	return nil
 }
 
 // Load implements broker.Store.

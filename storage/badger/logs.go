@@ -44,6 +44,7 @@ func (s *Store) AppendLog(app string, m *broker.Message, c broker.Commit) uint64
 	defer s.logs.mu.Unlock()
 	l := s.logs.app(app)
 	o.seq = s.newNumber()
+	l.end = o.seq
 	evicted := l.excess(m.Size(), s.opts.LogMessages, s.opts.LogBytes)
 	o.x.evicted = l.items[:evicted:evicted]
 	if len(app) > maxName {
@@ -60,7 +61,6 @@ func (s *Store) AppendLog(app string, m *broker.Message, c broker.Commit) uint64
 	}
 	l.items = append(l.items[evicted:], logItem{o.seq, o.body.id, m.Size()})
 	l.bytes += int64(m.Size())
-	l.end = o.seq
 	return o.seq
 }
 

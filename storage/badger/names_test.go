@@ -46,6 +46,12 @@ func TestLongNames(t *testing.T) {
 	if slices.Sort(got); err != nil || !slices.Equal(got, names) {
 		t.Errorf("RetainedMessages: got %d names, %v, want %d", len(got), err, len(names))
 	}
+	checkLongNames(t, s, names)
+}
+
+// checkLongNames loads what is stored under each name, and deletes it.
+func checkLongNames(t *testing.T, s *Store, names []string) {
+	t.Helper()
 	ms := make(chan []*broker.Message, 1)
 	s.LoadRetained("a", names, func(got []*broker.Message, err error) { ms <- got })
 	for i, m := range <-ms {

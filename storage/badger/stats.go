@@ -26,6 +26,7 @@ type Stats struct {
 	PendingBytes int64 // handed over and not committed
 	Bodies       int   // messages owed to many
 	Full         bool  // the disk is, so that writes are refused
+	Broken       bool  // the disk has failed, and nothing is written until the Store is opened again
 
 	LSMBytes, VlogBytes int64 // on disk, as of the last minute
 
@@ -67,7 +68,7 @@ func (s *Store) Stats() Stats {
 	c := &s.counters
 	st := Stats{
 		Batches: c.batches.Load(), Entries: c.entries.Load(), Reads: c.reads.Load(), Corrupt: c.corrupt.Load(), GCRuns: c.gcRuns.Load(),
-		Bodies: s.bodies.live(), Full: s.space.room() != roomy,
+		Bodies: s.bodies.live(), Full: s.space.room() != roomy, Broken: s.broken.Load() != nil,
 		LSMBytes: c.lsmBytes.Load(), VlogBytes: c.vlogBytes.Load(), CommitTime: time.Duration(c.commitTime.Load()),
 	}
 	for i := range c.latency {

@@ -1,6 +1,7 @@
 package badger
 
 import (
+	"encoding/binary"
 	"log/slog"
 	"os"
 	"sync"
@@ -32,6 +33,7 @@ type Store struct {
 	counters counters
 	space    space
 	faults   faultLog
+	broken   atomic.Pointer[error] // why nothing is written any more
 
 	// Owned by the committer.
 	took      time.Time // when it took its last batch
@@ -137,6 +139,15 @@ func (s *Store) Released(mb broker.Mailbox, seq uint64, c broker.Commit) {
 // SetCursor implements broker.Store.
 func (s *Store) SetCursor(mb broker.Mailbox, seq uint64) {
 	s.q.push(&op{kind: opPut, cost: opCost, mb: mb, x: &opExtra{key: cursorKey(mb), value: appendNumber(nil, seq)}}, false)
+}
+
+// AddPartialReceipt implements broker.Store.
+func (s *Store) AddPartialReceipt(mb broker.Mailbox, id broker.PacketID, given []broker.Mailbox, c broker.Commit) {
+	var value []byte
+	for _, g := range given {
+		value = binary.AppendUvarint(value, uint64(g))
+	}
+	s.q.push(&op{kind: opPut, cost: costOf(len(value)), mb: mb, c: c, x: &opExtra{key: receiptKey(mb, id), value: value}}, true)
 }
 
 // AddReceipt implements broker.Store.

@@ -131,6 +131,13 @@ func TestBackupDamaged(t *testing.T) {
 	}
 	check("with something behind", append(bytes.Clone(backup), 0), ErrBackup)
 	check("nothing", nil, ErrBackup)
+	dir := t.TempDir()
+	if err := Restore(t.Context(), dir, bytes.NewReader(backup[:len(backup)-1])); !errors.Is(err, ErrBackup) {
+		t.Errorf("into a directory that is there: got %v, want %v", err, ErrBackup)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("directory that was there: got %v, %v, want it empty", left, err)
+	}
 	var b bytes.Buffer
 	w := newBackupWriter(&b)
 	if err := errors.Join(w.add(frame{key: metaKey(metaLayout, ""), value: appendNumber(nil, 9)}), w.end()); err != nil {

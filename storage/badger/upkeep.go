@@ -61,6 +61,7 @@ func (s *Store) sync() {
 	err := s.opts.hooks.fault("sync")
 	if err == nil {
 		err = s.db.Sync()
+		s.breakOn(err)
 	}
 	if err != nil {
 		s.failed("sync", err)

@@ -3,9 +3,12 @@ package badger
 import (
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	bdb "github.com/dgraph-io/badger/v4"
+
+	"github.com/holdfast-mqtt/holdfast/broker"
 )
 
 // timeEvery is how often the time is stored, in ms, while there is something to write.
@@ -42,6 +45,10 @@ func (w *writer) write() {
 	}
 	if w.s.space.room() == reserve {
 		w.refuse(errReserveUsed)
+		return
+	}
+	if broken := w.s.broken.Load(); broken != nil {
+		w.refuse(*broken)
 		return
 	}
 	w.now = w.s.clock.badgerNow()
@@ -271,9 +278,15 @@ func (w *writer) commit(to int) {
 	start := time.Now()
 	err := w.s.opts.hooks.fault("commit")
 	if err == nil {
-		err = w.txn.Commit()
+		if err = w.txn.Commit(); err == nil {
+			err = w.s.opts.hooks.fault("force")
+		}
+		w.s.breakOn(err)
 	}
 	if err != nil {
+		if errors.Is(err, syscall.ENOSPC) {
+			err = fmt.Errorf("%w: %w", broker.ErrStoreFull, err)
+		}
 		err = fmt.Errorf("commit: %w", err)
 		w.s.failed("commit", err)
 		w.b.fail(w.from, min(to+1, len(w.b.ops)), err)

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 
@@ -20,6 +21,7 @@ type mailbox struct {
 	entries  []broker.Entry
 	bytes    int // of entries' messages
 	received []broker.PacketID
+	partial  map[broker.PacketID][]broker.Mailbox
 }
 
 func (st *Store) mailbox(mb broker.Mailbox) *mailboxShard { return &st.mailboxes[mb%shards] }
@@ -34,7 +36,7 @@ func (st *Store) with(mb broker.Mailbox, f func(*mailbox)) {
 		m = new(mailbox)
 	}
 	f(m)
-	switch empty := len(m.entries) == 0 && len(m.received) == 0; {
+	switch empty := len(m.entries) == 0 && len(m.received) == 0 && len(m.partial) == 0; {
 	case empty && known:
 		delete(sh.mailboxes, mb)
 	case !empty && !known:
@@ -49,7 +51,7 @@ func (st *Store) describe(r *broker.SessionRecord) {
 	defer sh.mu.Unlock()
 	r.Cursor = sh.cursors[r.Mailbox]
 	if m := sh.mailboxes[r.Mailbox]; m != nil {
-		r.Received = slices.Clone(m.received)
+		r.Received, r.Partial = slices.Clone(m.received), maps.Clone(m.partial)
 		r.Count, r.Bytes = len(m.entries), m.bytes
 		if n := len(m.entries); n > 0 {
 			r.Next = max(r.Next, m.entries[n-1].Seq+1)
@@ -158,9 +160,22 @@ func (st *Store) SetCursor(mb broker.Mailbox, seq uint64) {
 	sh.cursors[mb] = seq
 }
 
+// AddPartialReceipt implements broker.Store.
+func (st *Store) AddPartialReceipt(mb broker.Mailbox, id broker.PacketID, given []broker.Mailbox, c broker.Commit) {
+	st.with(mb, func(m *mailbox) {
+		m.received = slices.DeleteFunc(m.received, func(o broker.PacketID) bool { return o == id })
+		if m.partial == nil {
+			m.partial = make(map[broker.PacketID][]broker.Mailbox)
+		}
+		m.partial[id] = slices.Clone(given)
+	})
+	committed(c)
+}
+
 // AddReceipt implements broker.Store.
 func (st *Store) AddReceipt(mb broker.Mailbox, id broker.PacketID, c broker.Commit) {
 	st.with(mb, func(m *mailbox) {
+		delete(m.partial, id)
 		if !slices.Contains(m.received, id) {
 			m.received = append(m.received, id)
 		}
@@ -171,6 +186,7 @@ func (st *Store) AddReceipt(mb broker.Mailbox, id broker.PacketID, c broker.Comm
 // RemoveReceipt implements broker.Store.
 func (st *Store) RemoveReceipt(mb broker.Mailbox, id broker.PacketID, c broker.Commit) {
 	st.with(mb, func(m *mailbox) {
+		delete(m.partial, id)
 		if i := slices.Index(m.received, id); i >= 0 {
 			m.received = slices.Delete(m.received, i, i+1)
 		}

@@ -55,7 +55,7 @@ func clone(r *broker.SessionRecord) *broker.SessionRecord {
 		will := *r.Will
 		c.Will = &will
 	}
-	c.Received, c.Cursor, c.Count, c.Bytes = nil, 0, 0, 0
+	c.Received, c.Partial, c.Cursor, c.Count, c.Bytes = nil, nil, 0, 0, 0
 	return &c
 }
 

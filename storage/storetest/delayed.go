@@ -144,6 +144,13 @@ func (st *Faulty) SetCursor(mb broker.Mailbox, seq uint64) {
 	st.quiet(Call{Op: OpSetCursor, Mailbox: mb, Seq: seq}, func() { st.inner.SetCursor(mb, seq) }, mailboxQueue(mb))
 }
 
+// AddPartialReceipt implements broker.Store.
+func (st *Faulty) AddPartialReceipt(mb broker.Mailbox, id broker.PacketID, given []broker.Mailbox, c broker.Commit) {
+	given = slices.Clone(given)
+	st.write(Call{Op: OpAddPartialReceipt, Mailbox: mb, PacketID: id}, c,
+		func(c broker.Commit) { st.inner.AddPartialReceipt(mb, id, given, c) }, mailboxQueue(mb))
+}
+
 // AddReceipt implements broker.Store.
 func (st *Faulty) AddReceipt(mb broker.Mailbox, id broker.PacketID, c broker.Commit) {
 	st.write(Call{Op: OpAddReceipt, Mailbox: mb, PacketID: id}, c,

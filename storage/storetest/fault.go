@@ -21,6 +21,7 @@ const (
 	OpLoad
 	OpSetCursor
 	OpAddReceipt
+	OpAddPartialReceipt
 	OpRemoveReceipt
 	OpAppendLog
 	OpLoadLog
@@ -31,7 +32,7 @@ const (
 
 var opNames = [numOps]string{
 	"LoadSession", "SaveSession", "DeleteSession", "DeleteMailbox", "Append", "Released", "Remove", "Load", "SetCursor",
-	"AddReceipt", "RemoveReceipt", "AppendLog", "LoadLog", "SetRetained", "LoadRetained",
+	"AddReceipt", "AddPartialReceipt", "RemoveReceipt", "AppendLog", "LoadLog", "SetRetained", "LoadRetained",
 }
 
 // String returns the name of the method.

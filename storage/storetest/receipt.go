@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
@@ -8,6 +9,7 @@ import (
 
 var receiptTests = []test{
 	{"receipts", testReceipts},
+	{"partial receipts", testPartialReceipts},
 	{"cursor", testCursor},
 }
 
@@ -21,6 +23,30 @@ func inMailbox(t *testing.T, st broker.Store, what string, mb broker.Mailbox, wa
 	}
 	if d := foundDifference(got, want); d != "" {
 		t.Errorf("%s: %s", what, d)
+	}
+}
+
+// testPartialReceipts has receipts become partial, and complete.
+func testPartialReceipts(t *testing.T, st broker.Store) {
+	mb := st.NewMailbox()
+	c := newCommits()
+	st.SaveSession(sessionKey, &broker.SessionRecord{Expiry: 1, Mailbox: mb}, nil)
+	given := []broker.Mailbox{0, 1 << 40, 7}
+	st.AddPartialReceipt(mb, 1, []broker.Mailbox{7}, c.next())
+	st.AddPartialReceipt(mb, 2, []broker.Mailbox{9}, c.next())
+	st.AddReceipt(mb, 3, c.next())
+	st.AddPartialReceipt(mb, 1, given, c.next()) // replaces the first
+	given[0] = 99
+	got := loadSession(t, st, sessionKey)
+	if !slices.Equal(got.Received, []broker.PacketID{3}) || len(got.Partial) != 2 || !slices.Equal(got.Partial[1], []broker.Mailbox{0, 1 << 40, 7}) {
+		t.Errorf("partial: got %v and %v, want 3, and 1 and 2", got.Received, got.Partial)
+	}
+	st.AddReceipt(mb, 1, c.next())
+	st.RemoveReceipt(mb, 2, c.next())
+	c.wait(t)
+	got = loadSession(t, st, sessionKey)
+	if slices.Sort(got.Received); !slices.Equal(got.Received, []broker.PacketID{1, 3}) || len(got.Partial) != 0 {
+		t.Errorf("complete: got %v and %v, want 1 and 3, and none", got.Received, got.Partial)
 	}
 }
 
