@@ -125,7 +125,7 @@ func (r *restorer) finish() {
 	for _, l := range r.lost {
 		w := newWaiter()
 		b.store.SaveSession(l.key, l.rec, w)
-		w.wait() // a full Store leaves the record as it was, which does no harm
+		_ = w.wait() // a full Store leaves the record as it was, which does no harm
 	}
 	for _, s := range r.wills { // awake until then
 		b.withScratch(func(sc *Scratch) {
