@@ -1,5 +1,7 @@
 package broker
 
+import "sync/atomic"
+
 // receipt is what a Session knows of a QoS 2 publish of its client, from the
 // PUBLISH until the release (PUBREL). Its message must not be published twice,
 // and the client must not be told that it is received before it is accepted,
@@ -109,14 +111,34 @@ func (s *Session) Release(epoch uint64, id PacketID, c Commit) Result {
 		return NoSubscribers
 	}
 	r, known := s.extra.received[id]
-	if !known || r.pending {
+	unremoved := &s.extra.unremoved
+	switch {
+	case known && !r.pending:
+		s.dropReceipt(id)
+	case known || unremoved.Load() == 0:
 		return NoSubscribers
-	}
-	s.dropReceipt(id)
-	box := s.receiptBox()
-	if box == 0 {
+	} // else repeated, maybe before the first is on disk
+	if !s.persistent() {
 		return Accepted
 	}
-	s.app.broker.store.RemoveReceipt(box, id, c)
+	unremoved.Add(1)
+	s.app.broker.store.RemoveReceipt(s.box.id, id, &receiptRemoval{unremoved, c})
 	return Pending
+}
+
+// receiptRemoval is a receipt that is being removed. It is the Store's Commit.
+type receiptRemoval struct {
+	unremoved *atomic.Int32
+	c         Commit
+}
+
+// Committed implements Commit. What the Store has failed to remove counts for good: the receipt may come
+// back with a restart.
+func (r *receiptRemoval) Committed(err error) {
+	if err == nil {
+		r.unremoved.Add(-1)
+	}
+	if r.c != nil {
+		r.c.Committed(err)
+	}
 }

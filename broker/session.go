@@ -113,6 +113,7 @@ type extra struct {
 	heldUntil  time.Duration // when deliveries that are put off begin; 0 for no such time
 	progressed bool          // the client has taken something since slowAt was set
 	received   map[PacketID]receipt
+	unremoved  atomic.Int32    // receipts that are being removed from the Store, or that it has failed to remove
 	releasing  []*appended     // QoS 2 releases that wait until they are safe
 	connect    *pendingConnect // while the record is being fetched
 	resend     PacketID        // delivery from which repetition goes on; 0 if it is complete
