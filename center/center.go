@@ -1,9 +1,11 @@
-// Package center is the HTTP API of operators and, later, products. Today it has three paths, all GET
-// or HEAD:
+// Package center is the HTTP API of operators and, later, products:
 //
-//	/healthz   200 while the process is alive
-//	/readyz    200 while it accepts clients, else 503 and the reason as JSON
-//	/metrics   the metrics in Prometheus' text format
+//	GET  /healthz           200 while the process is alive
+//	GET  /readyz            200 while it accepts clients, else 503 and the reason as JSON
+//	GET  /metrics           the metrics in Prometheus' text format
+//	GET  /v1/store/stats    a StoreReport as JSON; with ?usage=true all that is stored is counted
+//	POST /v1/store/check    a CheckLine of JSON for each event, the last one with the result
+//	GET  /v1/store/backup   a backup; broken off if it can't be completed
 //
 // Everything else gets an [Error] as JSON. There is no authentication: `holdfast serve` listens on
 // loopback only, unless it is told otherwise.
@@ -53,13 +55,16 @@ type Config struct {
 type Server struct {
 	// Static.
 	http *http.Server
+	log  *slog.Logger
 
-	state atomic.Int32 // a State
+	stores storeAPI
+	state  atomic.Int32 // a State
 }
 
 // New returns a Server in state Starting. It listens nowhere yet.
 func New(c Config) *Server {
-	s := &Server{}
+	s := &Server{log: c.Log}
+	s.stores.draining, s.stores.drain = context.WithCancel(context.Background())
 	s.http = &http.Server{
 		Handler:           s.routes(c),
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -73,8 +78,13 @@ func New(c Config) *Server {
 	return s
 }
 
-// SetState changes what /readyz answers.
-func (s *Server) SetState(state State) { s.state.Store(int32(state)) }
+// SetState changes what /readyz answers. Draining ends what is being done with the Store, and is for good.
+func (s *Server) SetState(state State) {
+	s.state.Store(int32(state))
+	if state == Draining {
+		s.stores.drain()
+	}
+}
 
 // Handler returns the API for another server, or a test.
 func (s *Server) Handler() http.Handler { return s.http.Handler }
@@ -103,10 +113,7 @@ func (s *Server) routes(c Config) http.Handler {
 	mux := http.NewServeMux()
 	get := func(path string, h http.Handler) {
 		mux.Handle("GET "+path, h) // HEAD as well
-		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Allow", "GET, HEAD")
-			writeError(w, errMethod)
-		})
+		refuseMethod(mux, path, "GET, HEAD")
 	}
 	get("/healthz", http.HandlerFunc(healthz))
 	get("/readyz", http.HandlerFunc(s.readyz))
@@ -115,18 +122,42 @@ func (s *Server) routes(c Config) http.Handler {
 		MaxRequestsInFlight: maxScrapes,
 		Timeout:             readTimeout,
 	}))
+	s.storeRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { writeError(w, errNotFound) })
 	return mux
+}
+
+// refuseMethod answers requests for path whose method has no handler.
+func refuseMethod(mux *http.ServeMux, path, allow string) {
+	mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Allow", allow)
+		writeError(w, errMethod)
+	})
 }
 
 func healthz(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
+// readiness is the answer of /readyz while clients are accepted.
+type readiness struct {
+	Status  string `json:"status"`
+	Warning string `json:"warning,omitempty"` // what somebody should look after
+}
+
+// warning says what is wrong with a node that serves all the same. One whose disk is full is needed still: for
+// QoS 0, and to give out what is stored, which makes room.
+func (s *Server) warning() string {
+	if p := s.stores.store.Load(); p != nil && (*p).Stats().Full {
+		return "store full: QoS 1 and 2 publishes are refused"
+	}
+	return ""
+}
+
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	switch State(s.state.Load()) {
 	case Ready:
-		writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+		writeJSON(w, http.StatusOK, readiness{Status: "ready", Warning: s.warning()})
 	case Draining:
 		writeError(w, errDraining)
 	default:

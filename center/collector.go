@@ -17,11 +17,12 @@ type Collector struct {
 	broker *broker.Broker
 	mqtt   *mqtt.Server
 	engine *netloop.Engine
+	store  Store // nil if nothing is kept on disk
 }
 
-// NewCollector returns a Collector of b, m and e.
-func NewCollector(b *broker.Broker, m *mqtt.Server, e *netloop.Engine) *Collector {
-	return &Collector{broker: b, mqtt: m, engine: e}
+// NewCollector returns a Collector of b, m, e and st, which is nil if nothing is kept on disk.
+func NewCollector(b *broker.Broker, m *mqtt.Server, e *netloop.Engine, st Store) *Collector {
+	return &Collector{broker: b, mqtt: m, engine: e, store: st}
 }
 
 // metric makes samples of one metric.
@@ -61,6 +62,9 @@ var (
 	packetsTotal      = counter("mqtt_packets_received_total", "MQTT packets received, by type.", "type")
 	bytesTotal        = counter("network_bytes_total", "Bytes on Network Connections by direction.", "direction")
 	takeoversTotal    = counter("session_takeovers_total", "Connections ended because their Client Identifier connected again.")
+	flashSessions     = gauge("flash_sessions", "Sessions that have lost their connection and are kept in RAM for a while.")
+	flashBytes        = gauge("flash_bytes", "Memory of the Sessions that have lost their connection and are kept in RAM.")
+	deniedTotal       = counter("denied_total", "Messages, Topic Filters and Wills that clients may not publish or subscribe to.")
 	turnSeconds       = prometheus.NewDesc("holdfast_loop_turn_seconds", "Time of one turn of an event loop.", nil, nil)
 )
 
@@ -75,6 +79,9 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	c.collectBroker(emit)
 	c.collectMQTT(emit)
 	c.collectEngine(emit, ch)
+	if c.store != nil {
+		collectStore(c.store.Stats(), emit, ch)
+	}
 }
 
 type emitFunc func(m metric, v float64, labels ...string)
@@ -104,12 +111,16 @@ func (c *Collector) collectBroker(emit emitFunc) {
 	emit(queueBytes, float64(st.QueuedBytes))
 	emit(takeoversTotal, float64(st.Takeovers))
 	emit(closedTotal, float64(st.SlowEnded), "slow_consumer")
+	emit(closedTotal, float64(st.FruitlessEnded), "acknowledges_nothing")
+	emit(flashSessions, float64(st.Flash))
+	emit(flashBytes, float64(st.FlashBytes))
 }
 
 func (c *Collector) collectMQTT(emit emitFunc) {
 	st := c.mqtt.Stats()
 	emit(connectsTotal, float64(st.Connects), "accepted")
 	emit(connectsTotal, float64(st.Refused), "refused")
+	emit(deniedTotal, float64(st.Denied))
 	emit(closedTotal, float64(st.Malformed), "protocol_error")
 	emit(closedTotal, float64(st.Timeouts), "timeout")
 	for t, n := range st.Packets {

@@ -17,14 +17,21 @@ const errorLink = "https://github.com/holdfast-mqtt/holdfast/blob/main/docs/oper
 
 // The catalogue. docs/operations.md explains each code; a test compares.
 var (
-	errNotFound = Error{40401, http.StatusNotFound, "no such path", errorLink}
-	errMethod   = Error{40501, http.StatusMethodNotAllowed, "method not allowed on this path", errorLink}
-	errStarting = Error{50301, http.StatusServiceUnavailable, "starting: listeners are not up yet", errorLink}
-	errDraining = Error{50302, http.StatusServiceUnavailable, "draining: the process is about to end", errorLink}
+	errParameter = Error{40001, http.StatusBadRequest, "unknown parameter, or not a value of it", errorLink}
+	errForeign   = Error{40301, http.StatusForbidden, "not for web pages of other hosts", errorLink}
+	errNotFound  = Error{40401, http.StatusNotFound, "no such path", errorLink}
+	errNoStore   = Error{40402, http.StatusNotFound, "this node keeps its data in memory: it has no durable store", errorLink}
+	errMethod    = Error{40501, http.StatusMethodNotAllowed, "method not allowed on this path", errorLink}
+	errBusy      = Error{40901, http.StatusConflict, "the same is being done for another caller", errorLink}
+	errStore     = Error{50001, http.StatusInternalServerError, "the store has failed", errorLink}
+	errStarting  = Error{50301, http.StatusServiceUnavailable, "starting: listeners are not up yet", errorLink}
+	errDraining  = Error{50302, http.StatusServiceUnavailable, "draining: the process is about to end", errorLink}
 )
 
 // catalogue lists every Error this package answers with.
-var catalogue = []Error{errNotFound, errMethod, errStarting, errDraining}
+var catalogue = []Error{
+	errParameter, errForeign, errNotFound, errNoStore, errMethod, errBusy, errStore, errStarting, errDraining,
+}
 
 func writeError(w http.ResponseWriter, e Error) { writeJSON(w, e.Status, e) }
 

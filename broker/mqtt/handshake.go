@@ -46,6 +46,7 @@ func (c *conn) onConnect(f packet.Frame) error {
 	req := &broker.Connect{
 		App:            c.ls.srv.app,
 		ClientID:       id,
+		User:           p.Username,
 		CleanStart:     p.CleanStart,
 		Expiry:         expiryOf(p),
 		ReceiveMaximum: p.ReceiveMaximum,

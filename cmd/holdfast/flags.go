@@ -24,6 +24,27 @@ func newFlagSet(stdio Stdio, name, usage, notes string) *pflag.FlagSet {
 
 // parse reads args, which are flags only. When done is true the command is over, with exit code code.
 func parse(fs *pflag.FlagSet, stdio Stdio, args []string) (code int, done bool) {
+	return parseArgs(fs, stdio, args, func() error {
+		if fs.NArg() > 0 {
+			return fmt.Errorf("unexpected argument %q", fs.Arg(0))
+		}
+		return nil
+	})
+}
+
+// parseFile is parse for a command that takes the name of a file, or - for a standard stream.
+func parseFile(fs *pflag.FlagSet, stdio Stdio, args []string) (file string, code int, done bool) {
+	code, done = parseArgs(fs, stdio, args, func() error {
+		if fs.NArg() != 1 || fs.Arg(0) == "" {
+			return errors.New("name one file, or - for the standard stream")
+		}
+		return nil
+	})
+	return fs.Arg(0), code, done
+}
+
+// parseArgs reads args and has check look at what is no flag.
+func parseArgs(fs *pflag.FlagSet, stdio Stdio, args []string, check func() error) (code int, done bool) {
 	err := fs.Parse(args)
 	switch {
 	case errors.Is(err, pflag.ErrHelp): // -h, where that is not the host
@@ -31,8 +52,8 @@ func parse(fs *pflag.FlagSet, stdio Stdio, args []string) (code int, done bool) 
 	case err == nil && fs.Lookup("help").Changed:
 		fs.Usage()
 		return exitOK, true
-	case err == nil && fs.NArg() > 0:
-		err = fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	case err == nil:
+		err = check()
 	}
 	if err != nil {
 		return usageError(stdio, fs.Name(), err), true

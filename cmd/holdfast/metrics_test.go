@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -31,7 +32,9 @@ func TestMetricsAreDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	registry := prometheus.NewPedanticRegistry()
-	r, err := startRoom(config.Default(), []net.Listener{ln}, slog.New(slog.DiscardHandler), registry)
+	c := config.Default()
+	c.Data = filepath.Join(t.TempDir(), "data")
+	r, err := startRoom(c, []net.Listener{ln}, slog.New(slog.DiscardHandler), registry)
 	if err != nil {
 		t.Fatal(err)
 	}

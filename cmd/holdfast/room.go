@@ -23,6 +23,8 @@ type room interface {
 	// Shutdown stops accepting, says good-bye to the clients and waits for what is under way, until ctx
 	// ends. The listeners are closed when it returns.
 	Shutdown(ctx context.Context) error
+	// Store returns what the API shows of the durable store; nil if there is none.
+	Store() center.Store
 }
 
 // mqttRoom is a broker with its MQTT front.
@@ -31,6 +33,7 @@ type mqttRoom struct {
 	broker *broker.Broker
 	mqtt   *mqtt.Server
 	store  broker.Store
+	disk   *disk              // the same if it is on disk, else nil
 	stop   context.CancelFunc // of what runs beside the loops
 	beside sync.WaitGroup
 }
@@ -44,26 +47,19 @@ func startRoom(c *config.Config, listeners []net.Listener, log *slog.Logger, met
 	if err != nil {
 		return nil, err
 	}
-	store, err := openStore(c, log)
+	settings, err := brokerConfig(&s)
 	if err != nil {
 		return nil, errors.Join(err, engine.Shutdown(context.Background()))
 	}
-	r := &mqttRoom{engine: engine, store: store}
-	r.broker = broker.New(broker.Config{
-		Store:               r.store,
-		Logger:              log,
-		MaxInflight:         s.MaxInflight,
-		MaxQueuedMessages:   s.MaxQueuedMessages,
-		MaxQueuedBytes:      int(s.MaxQueuedBytes),
-		MaxWaitingMessages:  s.MaxWaitingMessages,
-		MaxWaitingBytes:     int(s.MaxWaitingBytes),
-		MaxRetained:         s.MaxRetained,
-		MaxSubscriptions:    s.MaxSubscriptions,
-		MaxSessionExpiry:    orNone(s.SessionExpiryMax),
-		SlowConsumerTimeout: s.SlowConsumerTimeout,
-	})
-	if err := restore(r.broker, log); err != nil {
-		return nil, errors.Join(err, engine.Shutdown(context.Background()), store.Close())
+	r := &mqttRoom{engine: engine}
+	if r.store, r.disk, err = openStore(c, log); err != nil {
+		return nil, errors.Join(err, engine.Shutdown(context.Background()))
+	}
+	settings.Store, settings.Logger = r.store, log
+	r.broker = broker.New(settings)
+	if err := restore(r.broker, c.Data, log); err != nil {
+		r.broker.Close()
+		return nil, errors.Join(err, engine.Shutdown(context.Background()), r.store.Close())
 	}
 	r.mqtt = mqtt.NewServer(mqtt.Config{
 		Broker:            r.broker,
@@ -81,13 +77,35 @@ func startRoom(c *config.Config, listeners []net.Listener, log *slog.Logger, met
 			return nil, errors.Join(err, r.abort())
 		}
 	}
-	if err := metrics.Register(center.NewCollector(r.broker, r.mqtt, engine)); err != nil {
+	if err := metrics.Register(center.NewCollector(r.broker, r.mqtt, engine, r.Store())); err != nil {
 		return nil, errors.Join(err, r.abort())
 	}
 	ctx, stop := context.WithCancel(context.Background()) // ends in Shutdown
 	r.stop = stop
 	r.beside.Go(func() { keepHeapLean(ctx, engine) })
 	return r, nil
+}
+
+// brokerConfig is what s says about the broker.
+func brokerConfig(s *config.Broker) (broker.Config, error) {
+	subscriptions, err := s.AutoSubscriptions()
+	return broker.Config{
+		MaxInflight:         s.MaxInflight,
+		MaxQueuedMessages:   s.MaxQueuedMessages,
+		MaxQueuedBytes:      int(s.MaxQueuedBytes),
+		MaxWaitingMessages:  s.MaxWaitingMessages,
+		MaxWaitingBytes:     int(s.MaxWaitingBytes),
+		MaxRetained:         s.MaxRetained,
+		MaxSubscriptions:    s.MaxSubscriptions,
+		MaxSessionExpiry:    orNone(s.SessionExpiryMax),
+		SlowConsumerTimeout: s.SlowConsumerTimeout,
+		DropOldest:          s.MailboxPolicy == config.DropOldest,
+		FlashTimeout:        orNone(s.FlashTimeout),
+		FlashSessions:       s.FlashSessions,
+		FlashBytes:          int(s.FlashBytes),
+		InboxExpiry:         s.InboxExpiry,
+		AutoSubscribe:       subscriptions,
+	}, err
 }
 
 // orNone turns the operator's 0, which means none, into the packages' -1: their 0 means the default.
@@ -108,6 +126,14 @@ func reserveProcessors(loops int) {
 	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) <= loops {
 		runtime.GOMAXPROCS(loops + 1)
 	}
+}
+
+// Store implements room.
+func (r *mqttRoom) Store() center.Store {
+	if r.disk == nil {
+		return nil
+	}
+	return r.disk
 }
 
 // abort ends a room that has not begun to serve.

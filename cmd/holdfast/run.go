@@ -22,6 +22,7 @@ func commands() []command {
 		{"pub", "publish messages; the flags are mosquitto_pub's", runPub},
 		{"sub", "subscribe and print what arrives; the flags are mosquitto_sub's", runSub},
 		{"bench", "measure this or any other MQTT broker", runBench},
+		{"store", "look after the data directory: stats, check, backup, restore", runStore},
 		{"config", "show the configuration in effect, or check a file", runConfig},
 		{"version", "print the version", runVersion},
 	}

@@ -25,11 +25,13 @@ const serveNotes = `Examples:
   holdfast serve                                     MQTT on 127.0.0.1:1883, API on 127.0.0.1:8088
   holdfast serve --listen mqtt://0.0.0.0:1883 --allow-anonymous
   holdfast serve --listen unix:///run/holdfast.sock --api off
+  holdfast serve --data /var/lib/holdfast --broker-auto-subscribe 'qos=1 devices/%c/in'
+  holdfast serve --data memory                       nothing survives the process
   HOLDFAST_LOG_LEVEL=debug holdfast serve --config /etc/holdfast/holdfast.yaml
 
 Each flag is also a key of the YAML file (--log-level is log_level) and an environment variable
 (HOLDFAST_LOG_LEVEL). A flag wins over the environment, the environment over the file. The file has
-more settings; docs/configuration.md explains them and 'holdfast config show' prints what is in effect.
+more settings (of mailboxes, the disk, limits); docs/configuration.md explains them and 'holdfast config show' prints what is in effect.
 
 Signals: SIGTERM or SIGINT ends in good order within 5 s, a second one at once.
 Exit codes: 0 ended by a signal, 1 failure, 2 wrong command line, environment or configuration file.
@@ -86,6 +88,7 @@ func serveRoom(ctx context.Context, c *config.Config, log *slog.Logger, start st
 	for _, ln := range listeners {
 		log.Info("listening", "url", listenerURL(ln))
 	}
+	api.setStore(r.Store())
 	api.setState(center.Ready)
 	notify("READY=1")
 	log.Info("ready", "version", version, "pid", os.Getpid())
@@ -131,6 +134,12 @@ func startAPI(ctx context.Context, address string, log *slog.Logger, metrics pro
 func (a *api) setState(s center.State) {
 	if a.server != nil {
 		a.server.SetState(s)
+	}
+}
+
+func (a *api) setStore(st center.Store) {
+	if a.server != nil {
+		a.server.SetStore(st)
 	}
 }
 

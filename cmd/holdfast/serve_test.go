@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/holdfast-mqtt/holdfast/center"
 	"github.com/holdfast-mqtt/holdfast/cmd/holdfast/config"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -33,6 +34,8 @@ func (r *fakeRoom) Shutdown(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
+
+func (r *fakeRoom) Store() center.Store { return nil }
 
 // served is a serve under way, over a fakeRoom.
 type served struct {
@@ -147,7 +150,8 @@ func TestServeRefuses(t *testing.T) {
 		want string
 	}{
 		{"--bogus", exitUsage, "unknown flag"},
-		{"--data /var/lib/holdfast", exitUsage, "holdfast: serve: data: \"/var/lib/holdfast\": the durable store is not part of this version yet"},
+		{"--data=", exitUsage, "holdfast: serve: data: name a directory"},
+		{"--storage-sync daily", exitUsage, "holdfast: serve: storage.sync: \"daily\" is not one of"},
 		{"--listen mqtt://0.0.0.0:0", exitUsage, "can be reached from other machines"},
 		{"--listen mqtt://" + taken.Addr().String() + " --api off", exitFailure, "another program has it"},
 		{"--listen mqtt://127.0.0.1:0 --api " + taken.Addr().String(), exitFailure, "operators' API: listen tcp"},

@@ -74,7 +74,9 @@ func startBroker(t *testing.T) (port string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := startRoom(config.Default(), []net.Listener{ln}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	c := config.Default()
+	c.Data = config.InMemory
+	r, err := startRoom(c, []net.Listener{ln}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

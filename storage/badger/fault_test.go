@@ -118,8 +118,8 @@ func TestCommitFails(t *testing.T) {
 			if got := <-c.result; !errors.Is(got, want) || errors.Is(got, broker.ErrStoreFull) != errors.Is(want, syscall.ENOSPC) {
 				t.Errorf("%s: got %v, want %v, and that the Store is full if the disk is", name, got, want)
 			}
-			if got := s.Stats().LastError; got == "" {
-				t.Errorf("%s: Stats.LastError: got none, want one", name)
+			if st := s.Stats(); st.LastError == "" || st.Errors == 0 {
+				t.Errorf("%s: Stats: got LastError %q, Errors %d, want one", name, st.LastError, st.Errors)
 			}
 			if got := seqs(t, s, mb); len(got) != 1 {
 				t.Errorf("%s: Load after the failure: got %v, want [1]", name, got)

@@ -60,6 +60,7 @@ const failureEvery = 10 * time.Second
 // failed notes that the disk or the database did not do what it should. Each kind is logged now and then.
 func (s *Store) failed(what string, err error) {
 	now := time.Now()
+	s.counters.errors.Add(1)
 	s.counters.lastError.Store(&failure{at: now, text: err.Error()})
 	f := &s.faults
 	f.mu.Lock()

@@ -21,6 +21,7 @@ type Stats struct {
 	Reads     uint64
 	Corrupt   uint64 // values that were left out: corrupt, or without a body
 	GCRuns    uint64 // value log files rewritten
+	Errors    uint64 // times that the disk or the database did not do what it should
 
 	PendingOps   int
 	PendingBytes int64 // handed over and not committed
@@ -41,6 +42,7 @@ type Stats struct {
 // counters are what Stats is made of.
 type counters struct {
 	batches, entries, reads, corrupt, gcRuns atomic.Uint64
+	errors                                   atomic.Uint64
 	walBytes                                 atomic.Uint64 // as Badger encodes them, without its value log
 	lsmBytes, vlogBytes                      atomic.Int64
 	latency                                  [len(LatencyBuckets) + 1]atomic.Uint64
@@ -68,6 +70,7 @@ func (s *Store) Stats() Stats {
 	c := &s.counters
 	st := Stats{
 		Batches: c.batches.Load(), Entries: c.entries.Load(), Reads: c.reads.Load(), Corrupt: c.corrupt.Load(), GCRuns: c.gcRuns.Load(),
+		Errors: c.errors.Load(),
 		Bodies: s.bodies.live(), Full: s.space.room() != roomy, Broken: s.broken.Load() != nil,
 		LSMBytes: c.lsmBytes.Load(), VlogBytes: c.vlogBytes.Load(), CommitTime: time.Duration(c.commitTime.Load()),
 	}

@@ -46,10 +46,26 @@ type Config struct {
 
 	// Broker holds the limits of sessions, messages and connections.
 	Broker Broker `yaml:"broker"`
+
+	// Storage says how what is in the data directory is written, and how much of it is kept.
+	Storage Storage `yaml:"storage"`
 }
 
-// InMemory is the Data of a broker that keeps nothing on disk.
-const InMemory = "memory"
+// InMemory is the Data of a broker that keeps nothing on disk, DefaultData the one of a broker that has been
+// told nothing.
+const (
+	InMemory    = "memory"
+	DefaultData = "holdfast-data"
+)
+
+// The values of MailboxPolicy and Sync.
+const (
+	RejectNew    = "reject-new"
+	DropOldest   = "drop-oldest"
+	SyncAlways   = "always"
+	SyncInterval = "interval"
+	SyncNever    = "never"
+)
 
 // Broker holds the limits. A limit that a client may lower for itself (Receive Maximum, Maximum
 // Packet Size, Keep Alive) is the upper end here.
@@ -62,14 +78,20 @@ type Broker struct {
 	// transient Session needs one byte for each that is in flight.
 	MaxInflight int `yaml:"max_inflight"`
 
-	// MaxQueuedMessages is the largest number of QoS 1 and 2 messages that wait for one session, on top
-	// of those in flight. When it is reached publishers to that session wait; nothing acknowledged is
-	// dropped.
+	// MaxQueuedMessages is the largest number of QoS 1 and 2 messages that wait for one Session, on top
+	// of those in flight: in RAM, or in its mailbox on disk. What happens when it is reached is said by
+	// mailbox_policy.
 	MaxQueuedMessages int `yaml:"max_queued_messages"`
 
 	// MaxQueuedBytes bounds the same queue by its payload bytes. It is at least max_packet_size, or a
 	// message of the largest size could never be queued.
 	MaxQueuedBytes Size `yaml:"max_queued_bytes"`
+
+	// MailboxPolicy says what happens to a message for a Session whose queue or mailbox is full.
+	// `reject-new` has its publisher wait, and refuses it if that does not help: what was acknowledged is
+	// not dropped. `drop-oldest` has the oldest messages leave instead, which are counted, those excepted that
+	// have been sent and are not acknowledged yet.
+	MailboxPolicy string `yaml:"mailbox_policy"`
 
 	// MaxWaitingMessages is the largest number of publishes that may wait for one Session whose queue is
 	// full, of all publishers together. Beyond it they are refused: an MQTT 5 publisher gets 0x97, the
@@ -106,6 +128,30 @@ type Broker struct {
 	// 0 means no limit: a client that never comes back leaves its Session for ever.
 	SessionExpiryMax time.Duration `yaml:"session_expiry_max"`
 
+	// FlashTimeout is how long a Session that is to last and has lost its connection keeps in RAM what it
+	// has there, so that a client which is soon back needs nothing from the disk. 0 means not at all.
+	FlashTimeout time.Duration `yaml:"flash_timeout"`
+
+	// FlashSessions is the largest number of such Sessions at a time, 1 to 10,000,000. Beyond it they go
+	// to sleep at once.
+	FlashSessions int `yaml:"flash_sessions"`
+
+	// FlashBytes bounds the memory of all of them together: 512 B for each and their messages.
+	FlashBytes Size `yaml:"flash_bytes"`
+
+	// InboxExpiry is how long what is published to `inbox/CLIENT_ID` is kept for a device that has no
+	// Session, in whole seconds. A message leaves earlier when storage.mailbox_age has passed.
+	InboxExpiry time.Duration `yaml:"inbox_expiry"`
+
+	// AutoSubscribe is a list of subscriptions that every client has from when it connects, each as in
+	// `qos=1 devices/%c/in`: options, then the Topic Filter, which is the rest. The options are
+	// `qos=0` to `qos=2` (0 when left out), `no_local`, `retain_as_published` and `retain_handling=0` to
+	// `retain_handling=2` (0 when left out). In the Topic Filter `%c` stands for the Client Identifier, `%u` for the
+	// User Name, `%a` for the App (`default` today) and `%%` for a percent sign; a client that lacks one of them, or in
+	// whose name there is a wildcard, does not get that subscription. A client may replace a subscription by one of
+	// its own, and end it until it connects again. In the environment the items are separated by commas.
+	AutoSubscribe Subscriptions `yaml:"auto_subscribe" usage:"subscription of every client, as in 'qos=1 devices/%c/in' (repeatable)"`
+
 	// SysInterval is the time between two publications of the $SYS topics, at least 1 s. 0 means that
 	// there are none.
 	SysInterval time.Duration `yaml:"sys_interval"`
@@ -115,13 +161,49 @@ type Broker struct {
 	SlowConsumerTimeout time.Duration `yaml:"slow_consumer_timeout"`
 }
 
+// Storage is how the data directory is used. Nothing of it has an effect when Data is [InMemory].
+type Storage struct {
+	// Sync says when what is written is forced onto the disk. `always`: before it is acknowledged, so that
+	// it survives a loss of power. `interval`: every sync_every; what was acknowledged survives the end of the
+	// process at any moment, but a loss of power takes the last sync_every. `never`: when the operating
+	// system likes, some 30 s later.
+	Sync string `yaml:"sync" usage:"when writes are forced onto the disk: always, interval or never"`
+
+	// SyncEvery is the time between two syncs when sync is `interval`, 1 ms to 1 h.
+	SyncEvery time.Duration `yaml:"sync_every"`
+
+	// CommitDelay is how long a write may wait for others to be written with it, 0 to 1 s. A message that
+	// its device acknowledges in this time is never written. Acknowledgements of publishers wait as long.
+	CommitDelay time.Duration `yaml:"commit_delay"`
+
+	// MaxPending is how many bytes may wait to be written, at least 1 MiB and at least broker.max_packet_size.
+	// Publishes beyond it are refused: with a slow disk this bounds the memory.
+	MaxPending Size `yaml:"max_pending"`
+
+	// MinFree is how much of the disk is left free, at least 128 MiB. When there is less, QoS 1 and 2 publishes
+	// are refused until there is an eighth more; QoS 0 and what is stored already are served on. With less
+	// than 512 MiB a disk that others fill as well may end the process.
+	MinFree Size `yaml:"min_free"`
+
+	// MailboxAge is how long a message is kept for a Session that does not fetch it, in whole seconds from
+	// one minute to 10 years. Messages of `broadcast/APP` are kept as long.
+	MailboxAge time.Duration `yaml:"mailbox_age"`
+
+	// LogMessages is how many messages published to `broadcast/APP` are kept for Sessions that are
+	// away. The oldest leave when there are more.
+	LogMessages int `yaml:"log_messages"`
+
+	// LogBytes bounds the same by bytes. It is at least broker.max_packet_size.
+	LogBytes Size `yaml:"log_bytes"`
+}
+
 // Default returns the configuration of a broker that has been told nothing: MQTT and API on loopback,
-// everything in memory. Each call returns its own copy.
+// data in ./holdfast-data. Each call returns its own copy.
 func Default() *Config {
 	return &Config{
 		Listen:    []string{"mqtt://127.0.0.1:1883"},
 		API:       "127.0.0.1:8088",
-		Data:      "holdfast-data",
+		Data:      DefaultData,
 		LogLevel:  "info",
 		LogFormat: "text",
 		Broker: Broker{
@@ -138,6 +220,22 @@ func Default() *Config {
 			SessionExpiryMax:    7 * 24 * time.Hour,
 			SysInterval:         10 * time.Second,
 			SlowConsumerTimeout: 20 * time.Second,
+			MailboxPolicy:       RejectNew,
+			FlashTimeout:        30 * time.Second,
+			FlashSessions:       100_000,
+			FlashBytes:          64 << 20,
+			InboxExpiry:         7 * 24 * time.Hour,
+			AutoSubscribe:       Subscriptions{},
+		},
+		Storage: Storage{
+			Sync:        SyncAlways,
+			SyncEvery:   100 * time.Millisecond,
+			CommitDelay: time.Millisecond,
+			MaxPending:  64 << 20,
+			MinFree:     512 << 20,
+			MailboxAge:  7 * 24 * time.Hour,
+			LogMessages: 1000,
+			LogBytes:    64 << 20,
 		},
 	}
 }
@@ -158,5 +256,10 @@ func Edge() *Config {
 	c.Broker.TopicAliasMaximum = 8
 	c.Broker.SysInterval = time.Minute
 	c.Broker.SlowConsumerTimeout = 10 * time.Second
+	c.Broker.FlashSessions = 10_000
+	c.Broker.FlashBytes = 8 << 20
+	c.Storage.MaxPending = 16 << 20
+	c.Storage.LogMessages = 200
+	c.Storage.LogBytes = 8 << 20
 	return c
 }

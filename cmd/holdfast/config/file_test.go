@@ -28,6 +28,12 @@ func TestGoodFiles(t *testing.T) {
 				Loops: 4, MaxInflight: 20, MaxQueuedMessages: 500, MaxQueuedBytes: 2 << 20, MaxWaitingMessages: 70, MaxWaitingBytes: 3 << 20,
 				MaxRetained: 10, MaxSubscriptions: 5, MaxPacketSize: 1 << 16, ReceiveMaximum: 100, MaxKeepAlive: 10 * time.Minute,
 				SessionExpiryMax: 24 * time.Hour, SlowConsumerTimeout: 5 * time.Second,
+				MailboxPolicy: DropOldest, FlashSessions: 7, FlashBytes: 1 << 20, InboxExpiry: time.Hour,
+				AutoSubscribe: Subscriptions{"qos=1 devices/%c/in", "retain_handling=2 qos=2 no_local retain_as_published a b/%u"},
+			},
+			Storage: Storage{
+				Sync: SyncInterval, SyncEvery: time.Second, MaxPending: 2 << 20, MinFree: 1 << 30, MailboxAge: time.Hour,
+				LogMessages: 9, LogBytes: 3 << 20,
 			},
 		},
 	}
@@ -131,6 +137,7 @@ func TestShippedDefaultNamesEveryKey(t *testing.T) {
 func TestFormatReadsBack(t *testing.T) {
 	want := Edge()
 	want.Listen = []string{"unix:///run/a.sock", "mqtt://127.0.0.1:0"}
+	want.Broker.AutoSubscribe = Subscriptions{"qos=1 devices/%c/in", "%%: #, \"x\""}
 	text, err := want.Format()
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,8 @@ func AddFlags(fs *pflag.FlagSet) {
 			fs.Bool(s.flag(), v, s.usage)
 		case []string:
 			fs.StringArray(s.flag(), v, s.usage)
+		case Subscriptions:
+			fs.StringArray(s.flag(), v, s.usage)
 		default:
 			panic(fmt.Sprintf("config: flag for a %v is not implemented", s.value.Type()))
 		}
@@ -61,12 +63,12 @@ func applyFlags(c *Config, fs *pflag.FlagSet) error {
 		if s.usage == "" || !fs.Changed(s.flag()) {
 			continue
 		}
-		if s.value.Type() == reflect.TypeFor[[]string]() {
+		if s.value.Kind() == reflect.Slice {
 			list, err := fs.GetStringArray(s.flag())
 			if err != nil {
 				return err
 			}
-			s.value.Set(reflect.ValueOf(list))
+			s.value.Set(reflect.ValueOf(list).Convert(s.value.Type()))
 			continue
 		}
 		if err := s.set(fs.Lookup(s.flag()).Value.String()); err != nil {

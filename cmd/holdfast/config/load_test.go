@@ -31,9 +31,10 @@ func TestPrecedence(t *testing.T) {
 		"HOLDFAST_CONFIG=" + file, "HOLDFAST_API=127.0.0.1:2", "HOLDFAST_LOG_LEVEL=error",
 		"HOLDFAST_LISTEN=mqtt://127.0.0.1:2, unix:///run/2.sock", "HOLDFAST_BROKER_LOOPS=2",
 		"HOLDFAST_BROKER_MAX_QUEUED_BYTES=3MiB", "HOLDFAST_BROKER_SLOW_CONSUMER_TIMEOUT=7s",
+		"HOLDFAST_BROKER_AUTO_SUBSCRIBE=qos=1 devices/%c/in, news",
 		"HOLDFASTER=1", "PATH=/bin",
 	}
-	c, err := load(t, environ, "--log-level", "debug", "--allow-anonymous")
+	c, err := load(t, environ, "--log-level", "debug", "--allow-anonymous", "--storage-sync", "never")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +45,9 @@ func TestPrecedence(t *testing.T) {
 		{"flag over env over file", c.LogLevel, "debug"},
 		{"env over file", c.API, "127.0.0.1:2"},
 		{"file over default", c.LogFormat, "json"},
-		{"default", c.Data, "memory"},
+		{"default", c.Data, DefaultData},
+		{"subscriptions in env", strings.Join(c.Broker.AutoSubscribe, "|"), "qos=1 devices/%c/in|news"},
+		{"flag of a section", c.Storage.Sync, SyncNever},
 		{"boolean flag", c.AllowAnonymous, true},
 		{"list in env", strings.Join(c.Listen, "|"), "mqtt://127.0.0.1:2|unix:///run/2.sock"},
 		{"number in env", c.Broker.Loops, 2},
@@ -58,12 +61,16 @@ func TestPrecedence(t *testing.T) {
 		}
 	}
 
-	c, err = load(t, environ, "--listen", "mqtt://127.0.0.1:3", "--listen", "mqtt://127.0.0.1:4", "--config", "../../../configs/edge.yaml")
+	c, err = load(t, environ, "--listen", "mqtt://127.0.0.1:3", "--listen", "mqtt://127.0.0.1:4", "--config", "../../../configs/edge.yaml",
+		"--broker-auto-subscribe", "qos=2 a, b", "--broker-auto-subscribe", "c")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := []string{"mqtt://127.0.0.1:3", "mqtt://127.0.0.1:4"}; !slices.Equal(c.Listen, want) {
 		t.Errorf("flags replace the list: got %v, want %v", c.Listen, want)
+	}
+	if want := []string{"qos=2 a, b", "c"}; !slices.Equal(c.Broker.AutoSubscribe, want) {
+		t.Errorf("flags replace the subscriptions: got %q, want %q", c.Broker.AutoSubscribe, want)
 	}
 	if c.LogFormat != "text" {
 		t.Errorf("--config over HOLDFAST_CONFIG: got log_format %q, want text", c.LogFormat)
@@ -86,7 +93,8 @@ func TestLoadRefuses(t *testing.T) {
 		{"size", []string{"HOLDFAST_BROKER_MAX_PACKET_SIZE=-1"}, nil, `"-1" is not a size`},
 		{"empty number", []string{"HOLDFAST_BROKER_LOOPS="}, nil, `environment: HOLDFAST_BROKER_LOOPS: "" is not a number`},
 		{"missing file", nil, []string{"--config", "none.yaml"}, "read configuration: open none.yaml"},
-		{"invalid", nil, []string{"--data", "/var/lib"}, "data: \"/var/lib\": the durable store is not part of this version yet"},
+		{"invalid", nil, []string{"--data", ""}, "data: name a directory"},
+		{"subscription", nil, []string{"--broker-auto-subscribe", "inbox/%c"}, "broker.auto_subscribe[0]: \"inbox/%c\": a client has its own inbox"},
 		{"public", nil, []string{"--listen", "mqtt://192.0.2.1"}, "can be reached from other machines"},
 	} {
 		_, err := load(t, tt.environ, tt.args...)

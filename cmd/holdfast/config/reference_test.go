@@ -71,8 +71,11 @@ Durations are written with a unit, as in ` + "`30s`, `5m` or `24h`" + `; sizes a
 }
 
 func defaultText(s setting) string {
-	if list, ok := reflect.TypeAssert[[]string](s.value); ok {
-		return strings.Join(list, ",")
+	if s.value.Kind() == reflect.Slice {
+		if s.value.Len() == 0 {
+			return "none"
+		}
+		return strings.Join(s.value.Convert(reflect.TypeFor[[]string]()).Interface().([]string), ",")
 	}
 	return fmt.Sprint(s.value.Interface())
 }
@@ -85,7 +88,7 @@ func fieldComments(t *testing.T, file string) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	prefix := map[string]string{"Config": "", "Broker": "broker."}
+	prefix := map[string]string{"Config": "", "Broker": "broker.", "Storage": "storage."}
 	docs := make(map[string]string)
 	ast.Inspect(parsed, func(n ast.Node) bool {
 		spec, ok := n.(*ast.TypeSpec)

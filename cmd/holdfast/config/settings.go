@@ -46,6 +46,8 @@ func (s setting) set(text string) error {
 		*p = text
 	case *[]string:
 		*p = strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+	case *Subscriptions:
+		*p = splitSubscriptions(text)
 	case *Size:
 		size, err := ParseSize(text)
 		if err != nil {

@@ -17,6 +17,10 @@ const (
 	maxQueueLength = 10_000_000
 	maxRetained    = 1_000_000_000
 	maxPatience    = 24 * time.Hour
+	maxBytes       = 1 << 40
+	minFree        = 128 << 20
+	minPending     = 1 << 20
+	maxAge         = 10 * 365 * 24 * time.Hour
 )
 
 // Validate returns every fault of c at once, joined by [errors.Join], or nil. Each is prefixed with
@@ -31,6 +35,7 @@ func (c *Config) Validate() error {
 	f.oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
 	f.oneOf("log_format", c.LogFormat, "text", "json")
 	c.Broker.check(&f)
+	c.Storage.check(&f, c.Broker.MaxPacketSize)
 	return errors.Join(f...)
 }
 
@@ -109,6 +114,36 @@ func (b *Broker) check(f *faults) {
 	f.wholeSeconds("broker.session_expiry_max", b.SessionExpiryMax)
 	f.zeroOrSecond("broker.sys_interval", b.SysInterval)
 	within(f, "broker.slow_consumer_timeout", b.SlowConsumerTimeout, time.Second, maxPatience)
+	f.oneOf("broker.mailbox_policy", b.MailboxPolicy, RejectNew, DropOldest)
+	within(f, "broker.flash_timeout", b.FlashTimeout, 0, maxPatience)
+	within(f, "broker.flash_sessions", b.FlashSessions, 1, maxQueueLength)
+	within(f, "broker.flash_bytes", b.FlashBytes, 1<<10, maxBytes)
+	within(f, "broker.inbox_expiry", b.InboxExpiry, time.Second, maxAge)
+	f.wholeSeconds("broker.inbox_expiry", b.InboxExpiry)
+	for i, text := range b.AutoSubscribe {
+		if _, err := ParseSubscription(text); err != nil {
+			f.add(fmt.Sprintf("broker.auto_subscribe[%d]", i), "%q: %w", text, err)
+		}
+	}
+}
+
+// check looks at s, given the largest packet that clients may send.
+func (s *Storage) check(f *faults, packet Size) {
+	f.oneOf("storage.sync", s.Sync, SyncAlways, SyncInterval, SyncNever)
+	within(f, "storage.sync_every", s.SyncEvery, time.Millisecond, time.Hour)
+	within(f, "storage.commit_delay", s.CommitDelay, 0, time.Second)
+	within(f, "storage.max_pending", s.MaxPending, minPending, maxBytes)
+	if s.MaxPending < packet {
+		f.add("storage.max_pending", "%v is less than broker.max_packet_size (%v): the largest message would be refused while anything else is written", s.MaxPending, packet)
+	}
+	within(f, "storage.min_free", s.MinFree, minFree, maxBytes)
+	within(f, "storage.mailbox_age", s.MailboxAge, time.Minute, maxAge)
+	f.wholeSeconds("storage.mailbox_age", s.MailboxAge)
+	within(f, "storage.log_messages", s.LogMessages, 1, maxQueueLength)
+	within(f, "storage.log_bytes", s.LogBytes, 1, maxBytes)
+	if s.LogBytes < packet {
+		f.add("storage.log_bytes", "%v is less than broker.max_packet_size (%v): the largest message would be kept for nobody", s.LogBytes, packet)
+	}
 }
 
 // faults gathers what is wrong.
