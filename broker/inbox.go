@@ -61,7 +61,8 @@ func (a *App) handMail(sc *Scratch, clientID string, it item) {
 	sc.op, sc.attended = outer, attended
 }
 
-// makeInbox makes a mailbox for a device that has no Session.
+// makeInbox makes a mailbox for a device that has no Session. Its record is saved with the
+// first message.
 func (s *Session) makeInbox() {
 	b := s.app.broker
 	s.expiry = b.cfg.inboxExpiry()
@@ -69,8 +70,6 @@ func (s *Session) makeInbox() {
 	x := s.more()
 	x.sleptAt = b.deadlines.wallNow()
 	x.reader.dropBefore = noSession
-	s.flags |= flagMail
-	s.saveRecord(nil)
 }
 
 // inboxExpiry is how long the mailbox of a device is kept that has no Session,

@@ -220,7 +220,12 @@ func (s *Session) enqueue(sc *Scratch, k *item, op *publishOp) bool {
 	if k.addressed && !s.has(flagMail) {
 		s.flags |= flagMail
 		s.keepMailbox()
-		s.saveRecord(nil) // before the entry: without a record it would be lost
+		if op != nil { // without a record the entry would be lost
+			op.left.Add(1)
+			s.saveRecord(op)
+		} else {
+			s.saveRecord(nil)
+		}
 	}
 	if s.persistent() {
 		s.appendMailbox(sc, k, op)

@@ -122,11 +122,7 @@ func (s *Session) indexSleeping(subs []Subscribe) (indexed int) {
 // finish deals with what had to wait until all was there.
 func (r *restorer) finish() {
 	b := r.broker
-	for _, l := range r.lost {
-		w := newWaiter()
-		b.store.SaveSession(l.key, l.rec, w)
-		_ = w.wait() // a full Store leaves the record as it was, which does no harm
-	}
+	r.saveLost()
 	for _, s := range r.wills { // awake until then
 		b.withScratch(func(sc *Scratch) {
 			s.mu.Lock()
@@ -139,6 +135,23 @@ func (r *restorer) finish() {
 	}
 	if r.ends != 0 {
 		b.sweeper.expect(r.ends)
+	}
+}
+
+// savePace is how many records are handed to the Store before it is waited for: it
+// does not take any number.
+const savePace = 1000
+
+// saveLost notes when the connections that were lost with the node have ended.
+func (r *restorer) saveLost() {
+	w := newWaiter()
+	for i, l := range r.lost {
+		if i%savePace != savePace-1 && i != len(r.lost)-1 {
+			r.broker.store.SaveSession(l.key, l.rec, nil)
+			continue
+		}
+		r.broker.store.SaveSession(l.key, l.rec, w)
+		_ = w.wait() // a full Store leaves the records as they were, which does no harm
 	}
 }
 
