@@ -157,7 +157,7 @@ func (s *Session) appendFailed(a *appended) {
 			}
 			it.lost, it.unsafe = true, nil
 			s.app.broker.resumer.post(s) // what is behind it need not wait for it any more
-			if it.log != 0 { // it comes from the log again
+			if it.log != 0 {             // it comes from the log again
 				s.rewindLog(it.log)
 			}
 		}

@@ -1,0 +1,113 @@
+package broker
+
+import (
+	"context"
+	"crypto/x509"
+	"net/netip"
+	"time"
+)
+
+// Hooks are what an operator adds to a node. Each interface has one method and
+// is optional; a type may implement several. Names are those of mochi-mqtt's
+// hooks where it has the same.
+
+// Decision is what an Authenticator makes of a client.
+type Decision uint8
+
+// Decisions.
+const (
+	// Ignore means that the Authenticator does not know the client: the next one is asked.
+	Ignore Decision = iota
+	// Allow lets the client in.
+	Allow
+	// Deny refuses it.
+	Deny
+)
+
+// ConnectRequest is a client that wants in.
+type ConnectRequest struct {
+	App         string // of the listener
+	ClientID    string // as in CONNECT; empty if the server is to assign one
+	User        string // User Name; empty if there is none
+	HasUser     bool
+	Password    []byte // valid during the call; never logged
+	HasPassword bool
+	Remote      netip.AddrPort    // of the peer, or of whom a trusted proxy names; invalid on Unix sockets
+	Listener    string            // its URL without options
+	Protocol    string            // mqtt, ximp or miop
+	Version     uint8             // of the protocol: 3, 4 or 5 for MQTT
+	Certificate *x509.Certificate // of the client, verified; nil if it has shown none
+	CleanStart  bool
+}
+
+// Identity is who a client is found to be. What is empty leaves what the client or the listener says.
+type Identity struct {
+	App      string
+	ClientID string
+	User     string
+	// Permissions decide what the client may do, before the node's own rules; nil leaves it to those.
+	Permissions Permissions
+	// Expires is when the client must have authenticated anew: its connection is
+	// closed then. Zero is never.
+	Expires time.Time
+}
+
+// Authenticator decides who may connect.
+type Authenticator interface {
+	// OnConnectAuthenticate is called beside the loops, by a bounded number of goroutines, and
+	// may block until ctx ends. An error is Deny, and is logged; it must not hold the password. r is valid
+	// during the call. id may be nil with Allow.
+	OnConnectAuthenticate(ctx context.Context, r *ConnectRequest) (d Decision, id *Identity, err error)
+}
+
+// EnhancedAuthenticator is an authentication method of MQTT 5, v5 4.12, such as SCRAM-SHA-256.
+type EnhancedAuthenticator interface {
+	// Method is the Authentication Method by which clients name it.
+	Method() string
+	// Begin starts an exchange with a client.
+	Begin(r *ConnectRequest) Exchange
+}
+
+// Exchange is an enhanced authentication that is going on. It has one caller.
+type Exchange interface {
+	// Step takes the client's Authentication Data and returns the server's. It may block until ctx ends. While
+	// d is Ignore, the exchange goes on.
+	Step(ctx context.Context, data []byte) (answer []byte, d Decision, id *Identity, err error)
+}
+
+// Action is what a client wants to do with a topic.
+type Action uint8
+
+// Actions.
+const (
+	// Publish sends a message. A Will is asked about at CONNECT, and not again when it is published.
+	ActionPublish Action = iota + 1
+	// Subscribe is asked about once for each Topic Filter of a SUBSCRIBE.
+	ActionSubscribe
+)
+
+// Access is what Permissions and an Authorizer are asked about.
+type Access struct {
+	App      string
+	ClientID string
+	User     string
+	Remote   netip.Addr
+	Action   Action
+	// Topic is the Topic Name, or the Topic Filter without the $share/ShareName/ of a Shared Subscription.
+	Topic  string
+	QoS    QoS  // of the message, or the most that is asked for
+	Retain bool // the message is to be retained
+}
+
+// Permissions say what one client may do.
+type Permissions interface {
+	// Check decides, or leaves it to others with Ignore. It is called on loops, by many at once, and must not
+	// block. Strings in a are valid during the call only.
+	Check(a *Access) Decision
+}
+
+// Authorizer says what clients may do.
+type Authorizer interface {
+	// OnACLCheck is Permissions.Check, for all clients.
+	OnACLCheck(a *Access) Decision
+}
