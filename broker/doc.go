@@ -24,6 +24,25 @@
 // persistent: its messages are in its mailbox in the Store, and the RAM holds
 // at most a page of them.
 //
+// A mailbox's entries are numbered, and the Packet Identifier of a delivery
+// follows from the number: what is sent again after a restart of the node has the
+// identifier that it had before. Nothing of QoS 2 is sent before its entry is
+// safe. What a client is told with CONNACK, SUBACK, PUBACK, PUBREC, PUBREL and
+// PUBCOMP is on disk when it is told.
+//
+// A Session that has lost its connection stays awake for a while, within
+// bounds, so that a quick return needs nothing from the Store. Then it sleeps:
+// in RAM is what a publish to its subscriptions needs, and nothing at all if it
+// has none. It is woken when its client connects, or when a message comes for
+// it and it is not known whether its mailbox has room.
+//
+// # Addressed messages and broadcasts
+//
+// What is published to "inbox/{ClientID}" goes to that device's mailbox, which
+// is made if there is none, and outlives Clean Start and the end of the Session.
+// What is published to "broadcast/{App}" goes into one log for the App; a Session
+// that has been away reads on where it left off.
+//
 // Every Connect with a Client Identifier gets a larger epoch. A call that
 // comes with an older one is refused: what a connection still does after it
 // has been taken over changes nothing.

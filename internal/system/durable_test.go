@@ -3,6 +3,7 @@
 package system
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,7 +21,7 @@ func (n *node) run(t testing.TB, name string, args ...string) (code int, output 
 		name = binary(t)
 	}
 	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
-	if exit, ok := err.(*exec.ExitError); ok {
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		return exit.ExitCode(), string(out)
 	}
 	if err != nil {
@@ -45,7 +46,7 @@ func TestRestartKeepsAll(t *testing.T) {
 			if err := n.cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
-			<-n.exit
+			_ = <-n.exit // killed
 		}},
 	} {
 		t.Run(end.name, func(t *testing.T) {
