@@ -237,3 +237,6 @@ func (st *Stats) addScratch(sc *Scratch) {
 		st.Dropped[DropReason(r).String()] += c.Dropped[r].Value()
 	}
 }
+
+// Name is the App's.
+func (a *App) Name() string { return a.name }

@@ -1,75 +1,75 @@
 package mqtt
 
 import (
+	"time"
+
 	"github.com/holdfast-mqtt/holdfast/broker"
 	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
 	"github.com/holdfast-mqtt/holdfast/broker/topic"
 )
 
-// Authorizer decides what clients may do. What it denies is told to MQTT 5 clients as
-// 0x87 Not authorized. MQTT 3 has a return code for CONNECT and SUBSCRIBE only:
-// a message that is denied is acknowledged there and goes nowhere, for a
-// client that were let go instead would send it again for ever.
-type Authorizer interface {
-	// Authorize tells whether a client may do what a says. It is called on the
-	// connection's loop, by many loops at once, and must not block. Strings in a
-	// are valid during the call only.
-	Authorize(a Access) bool
+// rights are what is known of a client whose doing is checked. A client has
+// none if nobody is to be asked.
+type rights struct {
+	access      broker.Access      // what all requests of the client have in common
+	permissions broker.Permissions // of the client alone; nil if it has none
+	expires     time.Duration      // on the loop's clock, when it must have authenticated anew; 0 is never
 }
 
-// Action is what a client wants to do with a topic.
-type Action uint8
-
-// Actions.
-const (
-	// Publish sends a message. A Will is asked about at CONNECT, and not again when it is
-	// published.
-	Publish Action = iota + 1
-	// Subscribe is asked about once for each Topic Filter of a SUBSCRIBE.
-	Subscribe
-)
-
-// Access is what an Authorizer is asked about.
-type Access struct {
-	App      string // the client's product; broker.DefaultApp where nothing tells another
-	ClientID string // assigned by the server if the client has named none
-	User     string // User Name of CONNECT, which nobody has verified; empty if there is none
-	Action   Action
-	// Topic is the Topic Name to Publish to, by whatever alias it was named. To
-	// Subscribe it is the Topic Filter, without the $share/ShareName/ of a Shared
-	// Subscription, which opens no other messages to the client.
-	Topic  string
-	QoS    packet.QoS // of the message, or the most that is asked for
-	Retain bool       // the message is to be retained; false for Subscribe
-}
-
-// accessOf is what all requests of a client have in common, nil if nobody is to
-// be asked. Idle connections need not keep it then.
-func (srv *Server) accessOf(p *packet.Connect, clientID string) *Access {
-	if srv.cfg.Authorizer == nil {
+// newRights returns those of a client, or nil.
+func (srv *Server) newRights(a broker.Access, id *broker.Identity, now time.Duration) *rights {
+	r := &rights{access: a, permissions: id.Permissions}
+	if !id.Expires.IsZero() {
+		r.expires = max(now+id.Expires.Sub(srv.broker.Clock().Now()), 1)
+	}
+	if srv.cfg.Authorizer == nil && r.permissions == nil && r.expires == 0 {
 		return nil
 	}
-	return &Access{App: broker.DefaultApp, ClientID: clientID, User: p.Username}
+	return r
 }
 
-// allows asks the Authorizer, and counts what is denied.
-func (c *conn) allows(action Action, name string, qos packet.QoS, retain bool) bool {
-	if c.access == nil {
+// allows asks the client's Permissions, then the Authorizer, and counts what is
+// denied. What neither decides is allowed.
+func (c *conn) allows(action broker.Action, name string, qos packet.QoS, retain bool) bool {
+	if c.rights == nil {
 		return true
 	}
-	a := *c.access
-	a.Action, a.Topic, a.QoS, a.Retain = action, name, qos, retain
-	if c.ls.srv.cfg.Authorizer.Authorize(a) {
+	a := c.rights.access
+	a.Action, a.Topic, a.QoS, a.Retain = action, name, broker.QoS(qos), retain
+	if c.ls.srv.decide(c.rights, &a) != broker.Deny {
 		return true
 	}
 	count(&c.ls.srv.stats.denied)
 	return false
 }
 
+// decide asks those who may. One that panics denies.
+func (srv *Server) decide(r *rights, a *broker.Access) (d broker.Decision) {
+	defer func() {
+		if v := recover(); v != nil {
+			srv.hookPanicked("check access", v)
+			d = broker.Deny
+		}
+	}()
+	if r.permissions != nil {
+		d = r.permissions.Check(a)
+	}
+	if d == broker.Ignore && srv.cfg.Authorizer != nil {
+		d = srv.cfg.Authorizer.OnACLCheck(a)
+	}
+	return d
+}
+
+// hookPanicked notes that a hook has panicked.
+func (srv *Server) hookPanicked(doing string, v any) {
+	count(&srv.stats.panics)
+	srv.cfg.Logger.Error("hook_panicked", "doing", doing, "panic", v)
+}
+
 // allowsFilter is allows for a Topic Filter that has been validated.
 func (c *conn) allowsFilter(filter string, qos packet.QoS) bool {
 	_, rest, _, err := topic.ParseShared(filter)
-	return err == nil && c.allows(Subscribe, rest, qos, false)
+	return err == nil && c.allows(broker.ActionSubscribe, rest, qos, false)
 }
 
 // denyPublish answers a message that the client may not publish. For MQTT 5 a

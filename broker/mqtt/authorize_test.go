@@ -2,11 +2,13 @@ package mqtt
 
 import (
 	"bytes"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/holdfast-mqtt/holdfast/broker"
 	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
 	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 )
@@ -15,8 +17,11 @@ import (
 // topic that it is, and those below.
 type denyBelow string
 
-func (d denyBelow) Authorize(a Access) bool {
-	return a.User == "root" || a.Topic != string(d) && !strings.HasPrefix(a.Topic, string(d)+"/")
+func (d denyBelow) OnACLCheck(a *broker.Access) broker.Decision {
+	if a.User == "root" || a.Topic != string(d) && !strings.HasPrefix(a.Topic, string(d)+"/") {
+		return broker.Allow
+	}
+	return broker.Deny
 }
 
 // recorder allows what is not to be denied, and keeps what it was asked.
@@ -24,18 +29,22 @@ type recorder struct {
 	deny string // Topic
 
 	mu    sync.Mutex
-	asked []Access // guarded by mu
+	asked []broker.Access // guarded by mu
 }
 
-func (r *recorder) Authorize(a Access) bool {
-	a.Topic = strings.Clone(a.Topic)
+func (r *recorder) OnACLCheck(a *broker.Access) broker.Decision {
+	kept := *a
+	kept.Topic, kept.Remote = strings.Clone(a.Topic), netip.Addr{}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.asked = append(r.asked, a)
-	return a.Topic != r.deny
+	r.asked = append(r.asked, kept)
+	if a.Topic == r.deny {
+		return broker.Deny
+	}
+	return broker.Ignore
 }
 
-func (r *recorder) take() []Access {
+func (r *recorder) take() []broker.Access {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	asked := r.asked
@@ -46,11 +55,11 @@ func (r *recorder) take() []Access {
 // TestAccess sees what an Authorizer is asked, and that it is not asked about
 // what is refused anyway.
 func TestAccess(t *testing.T) {
-	pub := func(name string, qos packet.QoS, retain bool) Access {
-		return Access{App: "default", ClientID: "a", User: "u", Action: Publish, Topic: name, QoS: qos, Retain: retain}
+	pub := func(name string, qos broker.QoS, retain bool) broker.Access {
+		return broker.Access{App: "default", ClientID: "a", User: "u", Action: broker.ActionPublish, Topic: name, QoS: qos, Retain: retain}
 	}
-	sub := func(filter string, qos packet.QoS) Access {
-		return Access{App: "default", ClientID: "a", User: "u", Action: Subscribe, Topic: filter, QoS: qos}
+	sub := func(filter string, qos broker.QoS) broker.Access {
+		return broker.Access{App: "default", ClientID: "a", User: "u", Action: broker.ActionSubscribe, Topic: filter, QoS: qos}
 	}
 	for _, version := range []string{"v3", "v4", "v5"} {
 		t.Run(version, func(t *testing.T) {
@@ -60,14 +69,14 @@ func TestAccess(t *testing.T) {
 				c := dialAs(s, version+" id=a clean username=u will=w:gone willq=1 willretain")
 				for _, tt := range []struct {
 					command, want string
-					asked         []Access
+					asked         []broker.Access
 				}{
-					{"", "", []Access{pub("w", 1, true)}},
-					{"pub t m", "PINGRESP", []Access{pub("t", 0, false)}},
-					{"pub t/u m q=1 id=1 retain", "PUBACK 1", []Access{pub("t/u", 1, true)}},
-					{"pub t m q=2 id=2", "PUBREC 2", []Access{pub("t", 2, false)}},
+					{"", "", []broker.Access{pub("w", 1, true)}},
+					{"pub t m", "PINGRESP", []broker.Access{pub("t", 0, false)}},
+					{"pub t/u m q=1 id=1 retain", "PUBACK 1", []broker.Access{pub("t/u", 1, true)}},
+					{"pub t m q=2 id=2", "PUBREC 2", []broker.Access{pub("t", 2, false)}},
 					{"pubrel 2", "PUBCOMP 2", nil},
-					{"sub id=3 a/+,1 $share/g/b/#,2 c", "SUBACK 3 01 02 00", []Access{sub("a/+", 1), sub("b/#", 2), sub("c", 0)}},
+					{"sub id=3 a/+,1 $share/g/b/#,2 c", "SUBACK 3 01 02 00", []broker.Access{sub("a/+", 1), sub("b/#", 2), sub("c", 0)}},
 					{"unsub id=4 a/+", "UNSUBACK 4", nil},
 				} {
 					if tt.want == "PINGRESP" {

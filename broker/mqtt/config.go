@@ -13,9 +13,20 @@ type Config struct {
 	Broker *broker.Broker
 	// Logger gets what operators must know. nil discards.
 	Logger *slog.Logger
-	// Authorizer decides what clients may publish and subscribe to. nil allows
-	// everything but writing below $SYS/, which nobody may.
-	Authorizer Authorizer
+	// Authenticator decides who may connect. nil lets everybody in.
+	Authenticator broker.Authenticator
+	// Enhanced are the authentication methods of MQTT 5, which clients name in CONNECT.
+	Enhanced []broker.EnhancedAuthenticator
+	// AuthWorkers is how many clients are authenticated at once, beside the loops. Default 16.
+	AuthWorkers int
+	// AuthQueue bounds the clients that wait for that; beyond it they are told that
+	// the server is busy. Default 4,096.
+	AuthQueue int
+	// AuthTimeout is how long the Authenticator may take for one. Default 5 s.
+	AuthTimeout time.Duration
+	// Authorizer decides what clients may publish and subscribe to, unless their
+	// own Permissions do. nil allows everything but writing below $SYS/, which nobody may.
+	Authorizer broker.Authorizer
 	// ConnectTimeout is how long a client may take to send CONNECT. Default 10 s.
 	ConnectTimeout time.Duration
 	// MaxPacketSize bounds packets from clients, in bytes. Default 1 MiB.
@@ -55,6 +66,11 @@ func (c Config) withDefaults() Config {
 	}
 	if c.ConnectTimeout <= 0 {
 		c.ConnectTimeout = 10 * time.Second
+	}
+	def(&c.AuthWorkers, 16)
+	def(&c.AuthQueue, 4096)
+	if c.AuthTimeout <= 0 {
+		c.AuthTimeout = 5 * time.Second
 	}
 	def(&c.MaxPacketSize, 1<<20)
 	def(&c.ReceiveMaximum, 1024)

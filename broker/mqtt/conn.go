@@ -44,7 +44,8 @@ type conn struct {
 	keepAlive   time.Duration // 1.5 times what the client has asked for; 0 is none
 	heard       time.Duration // loop time of the last sign of life
 	unfinished  uint32        // bytes there were then of a packet that had not come in full
-	access      *Access       // what the Authorizer is asked about all of the client's doing; nil if nobody is asked
+	rights      *rights       // nil if nobody is asked what the client may do
+	login       *login        // while it is being found out who the client is, and while it has an authentication method
 	session     *broker.Session
 	epoch       uint64
 	expiry      uint32
@@ -75,13 +76,15 @@ func (c *conn) take(nc *netloop.Conn, data []byte) (consumed int) {
 		case awaitConnect:
 			limit = min(limit, maxConnect)
 		case connected:
+		case connecting:
+			if c.login == nil || !c.login.awaits {
+				return c.holdBack(nc, data, consumed)
+			}
+			limit = min(limit, maxConnect)
 		case closed:
 			return len(data)
-		default: // hold back, but not for ever more
-			if len(data)-consumed > maxConnect {
-				nc.PauseRead()
-			}
-			return consumed
+		default:
+			return c.holdBack(nc, data, consumed)
 		}
 		if nc.Paused() {
 			return consumed
@@ -113,6 +116,14 @@ func (c *conn) take(nc *netloop.Conn, data []byte) (consumed int) {
 	}
 }
 
+// holdBack leaves input for later, but not any amount of it.
+func (c *conn) holdBack(nc *netloop.Conn, data []byte, consumed int) int {
+	if len(data)-consumed > maxConnect {
+		nc.PauseRead()
+	}
+	return consumed
+}
+
 // handle deals with one packet. An error closes the connection.
 func (c *conn) handle(f packet.Frame) error {
 	if c.state == awaitConnect {
@@ -120,6 +131,9 @@ func (c *conn) handle(f packet.Frame) error {
 			return protocolError("expect CONNECT", errNotConnect)
 		}
 		return c.onConnect(f)
+	}
+	if c.state == connecting && f.Type != packet.TypeAuth { // v5 [MQTT-4.12.0-3]
+		return protocolError("read "+f.Type.String(), errUnexpected)
 	}
 	switch f.Type {
 	case packet.TypePublish:
@@ -141,8 +155,7 @@ func (c *conn) handle(f packet.Frame) error {
 	case packet.TypeDisconnect:
 		return c.onDisconnect(f)
 	case packet.TypeAuth:
-		// No method was agreed on at CONNECT: v5 [MQTT-4.12.0-1].
-		return protocolError("read AUTH", errNoAuthMethod)
+		return c.onAuth(f)
 	}
 	// CONNECT a second time, or what only servers send: v5 [MQTT-3.1.0-2], v3.1.1 [MQTT-3.1.0-2].
 	return protocolError("read "+f.Type.String(), errUnexpected)
@@ -174,6 +187,10 @@ func (c *conn) OnTimer(nc *netloop.Conn) {
 	case refused:
 		c.close(broker.ErrQuotaExceeded, packet.QuotaExceeded)
 	case connected:
+		if r := c.rights; r != nil && r.expires != 0 && r.expires <= nc.Now() {
+			c.close(errExpired, packet.NotAuthorized)
+			return
+		}
 		c.checkKeepAlive(nc)
 	case closed:
 	}
@@ -196,16 +213,29 @@ func (c *conn) noteLife(consumed, rest int) {
 // checkKeepAlive closes the connection if there was no sign of life for one and a
 // half times the Keep Alive: v5 [MQTT-3.1.2-22], v3.1.1 [MQTT-3.1.2-24].
 func (c *conn) checkKeepAlive(nc *netloop.Conn) {
-	if nc.Paused() {
-		nc.SetTimer(c.keepAlive) // it is we who do not listen
+	switch left := c.heard + c.keepAlive - nc.Now(); {
+	case c.keepAlive == 0:
+	case nc.Paused(): // it is we who do not listen
+		c.heard = nc.Now()
+	case left <= 0:
+		count(&c.ls.srv.stats.timeouts)
+		c.close(errKeepAlive, packet.KeepAliveTimeout)
 		return
 	}
-	if left := c.heard + c.keepAlive - nc.Now(); left > 0 {
-		nc.SetTimer(left)
-		return
+	c.armTimer()
+}
+
+// armTimer has OnTimer called when the Keep Alive or the authentication may have run out.
+func (c *conn) armTimer() {
+	now := c.nc.Now()
+	var wait time.Duration
+	if c.keepAlive > 0 {
+		wait = max(c.heard+c.keepAlive-now, 1)
 	}
-	count(&c.ls.srv.stats.timeouts)
-	c.close(errKeepAlive, packet.KeepAliveTimeout)
+	if r := c.rights; r != nil && r.expires != 0 && (wait == 0 || r.expires-now < wait) {
+		wait = max(r.expires-now, 1)
+	}
+	c.nc.SetTimer(wait)
 }
 
 // keepAliveLimit is how long a client that has named a Keep Alive in seconds

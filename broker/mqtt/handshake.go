@@ -17,21 +17,24 @@ func (c *conn) onConnect(f packet.Frame) error {
 	if err != nil {
 		return err
 	}
-	cfg := &c.ls.srv.cfg
 	c.version = p.Version
 	c.maxPacket = p.MaximumPacketSize
 	c.problemInfo = !p.NoProblemInfo
-	if p.HasAuthMethod {
-		// No method is configured: v5 [MQTT-4.12.0-1].
-		return &packet.Error{Code: packet.BadAuthenticationMethod, Version: packet.V5, Op: "read CONNECT", Err: errNoAuthentication}
-	}
-	answer := &packet.ConnAck{ReceiveMaximum: uint16(cfg.ReceiveMaximum)}
-	id := p.ClientID
-	if id == "" {
-		id = assignClientID()
+	answer := &packet.ConnAck{ReceiveMaximum: uint16(c.ls.srv.cfg.ReceiveMaximum)}
+	return c.authenticate(p, answer)
+}
+
+// enter lets a client in that is who it says. The answer follows in onConnected.
+func (c *conn) enter(p *packet.Connect, answer *packet.ConnAck, identity *broker.Identity) error {
+	cfg := &c.ls.srv.cfg
+	id, assigned := clientIDOf(p, identity)
+	if assigned {
 		answer.AssignedClientID = id // v5 [MQTT-3.1.3-7]
 	}
-	c.access = c.ls.srv.accessOf(p, id)
+	app := c.ls.srv.appOf(c.listener(), identity)
+	c.rights = c.ls.srv.newRights(broker.Access{
+		App: app.Name(), ClientID: id, User: userOf(p, identity), Remote: remoteOf(c.nc.RemoteAddr()).Addr(),
+	}, identity, c.nc.Now())
 	if err := c.checkWill(p); err != nil {
 		return err
 	}
@@ -44,14 +47,19 @@ func (c *conn) onConnect(f packet.Frame) error {
 	c.state = connecting
 	c.aliasesOut = newAliasesOut(min(int(p.TopicAliasMaximum), cfg.TopicAliasMaximum))
 	req := &broker.Connect{
-		App:            c.ls.srv.app,
+		App:            app,
 		ClientID:       id,
-		User:           p.Username,
+		User:           userOf(p, identity),
 		CleanStart:     p.CleanStart,
 		Expiry:         expiryOf(p),
 		ReceiveMaximum: p.ReceiveMaximum,
 		Will:           willOf(p.Will),
 		Link:           c,
+	}
+	if l := c.login; l != nil && l.exchange == nil {
+		c.login = nil // nothing of it is needed any more
+	} else if l != nil {
+		l.connect, l.answer, l.request.Password = nil, nil, nil
 	}
 	asked := req.Expiry
 	c.ls.srv.broker.Connect(c.ls.scratch, req, func(r broker.Connected) {
@@ -76,7 +84,7 @@ func (c *conn) checkWill(p *packet.Connect) error {
 		code, err = packet.TopicNameInvalid, errTooManyLevels
 	case isSystemTopic(w.Topic):
 		err = errSystemTopic
-	case !c.allows(Publish, w.Topic, w.QoS, w.Retain):
+	case !c.allows(broker.ActionPublish, w.Topic, w.QoS, w.Retain):
 		err = errNotAuthorized
 	default:
 		return nil
@@ -109,7 +117,7 @@ func (c *conn) onConnected(r broker.Connected, answer *packet.ConnAck) {
 	count(&c.ls.srv.stats.connects)
 	c.state = connected
 	c.heard = c.nc.Now()
-	c.nc.SetTimer(c.keepAlive)
+	c.armTimer()
 	c.session.Start(c.ls.scratch, c.epoch)
 	c.nc.ResumeRead()
 	c.nc.Again()

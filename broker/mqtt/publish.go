@@ -26,13 +26,13 @@ func (c *conn) onPublish(f packet.Frame) error {
 	if p.QoS == packet.ExactlyOnce && c.acks != nil && c.acks.holds(p.PacketID) {
 		return nil // repeated before its answer was due
 	}
-	if !c.allows(Publish, name, p.QoS, p.Retain) {
+	if !c.allows(broker.ActionPublish, name, p.QoS, p.Retain) {
 		c.denyPublish(p.PacketID, p.QoS)
 		return nil
 	}
 	m := c.message(p, name)
 	ls := c.ls
-	ls.pub = broker.Publish{App: ls.srv.app, Message: m, Session: c.session, Epoch: c.epoch}
+	ls.pub = broker.Publish{App: c.session.App(), Message: m, Session: c.session, Epoch: c.epoch}
 	if p.QoS > 0 {
 		ls.pub.Deferrer = c
 	}

@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
 	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
@@ -15,15 +16,19 @@ type Server struct {
 	broker *broker.Broker
 	loops  []*loopState
 	stats  serverStats
+	pool   *authPool  // nil when nobody is asked who clients are
 	sys    *sysTopics // nil when there are no $SYS topics
 }
 
 type serverStats struct {
-	connects  atomic.Uint64 // CONNECT accepted
-	refused   atomic.Uint64 // CONNECT refused
-	malformed atomic.Uint64 // connections closed for a protocol error
-	timeouts  atomic.Uint64 // connections closed for Keep Alive or a missing CONNECT
-	denied    atomic.Uint64 // what the Authorizer has denied
+	connects        atomic.Uint64 // CONNECT accepted
+	refused         atomic.Uint64 // CONNECT refused
+	malformed       atomic.Uint64 // connections closed for a protocol error
+	timeouts        atomic.Uint64 // connections closed for Keep Alive or a missing CONNECT
+	denied          atomic.Uint64 // what the Authorizer has denied
+	unauthenticated atomic.Uint64 // CONNECT or AUTH refused because the client is not who it says
+	panics          atomic.Uint64 // of hooks
+	authTime        atomic.Uint64 // ns that hooks have taken to authenticate
 }
 
 // loopState is what the connections of one loop share.
@@ -47,6 +52,7 @@ func NewServer(cfg Config, e *netloop.Engine) *Server {
 			srv: srv, loop: l, scratch: srv.broker.NewScratch(l),
 		})
 	}
+	srv.pool = newAuthPool(srv)
 	if srv.cfg.SysInterval > 0 {
 		srv.sys = beginSysTopics(srv)
 	}
@@ -59,6 +65,25 @@ func (srv *Server) Stop() {
 	if srv.sys != nil {
 		srv.sys.end()
 	}
+	srv.pool.stop()
+}
+
+// appOf is the App of a client.
+func (srv *Server) appOf(from *Listener, id *broker.Identity) *broker.App {
+	switch {
+	case id.App != "":
+		return srv.broker.App(id.App)
+	case from.App != "" && from.App != broker.DefaultApp:
+		return srv.broker.App(from.App)
+	}
+	return srv.app
+}
+
+// HandlerOf returns a function that makes the handlers of a listener's connections, as NewHandler does.
+func (srv *Server) HandlerOf(from *Listener) func(*netloop.Conn) netloop.Handler {
+	return func(nc *netloop.Conn) netloop.Handler {
+		return &conn{nc: nc, ls: srv.loops[nc.Loop().Index()], login: &login{from: from}}
+	}
 }
 
 // NewHandler makes the handler of a connection. It fits netloop.Engine.Listen.
@@ -68,12 +93,16 @@ func (srv *Server) NewHandler(nc *netloop.Conn) netloop.Handler {
 
 // Stats are counters of a Server since its start.
 type Stats struct {
-	Connects  uint64     // CONNECT packets accepted
-	Refused   uint64     // CONNECT packets refused
-	Malformed uint64     // connections closed because the client broke the protocol
-	Timeouts  uint64     // connections closed for Keep Alive or a missing CONNECT
-	Denied    uint64     // messages, Topic Filters and Wills that the Authorizer has denied
-	Packets   [16]uint64 // packets received, by packet type
+	Connects  uint64 // CONNECT packets accepted
+	Refused   uint64 // CONNECT packets refused
+	Malformed uint64 // connections closed because the client broke the protocol
+	Timeouts  uint64 // connections closed for Keep Alive or a missing CONNECT
+	Denied    uint64 // messages, Topic Filters and Wills that the Authorizer has denied
+
+	Unauthenticated uint64        // clients that are not who they say
+	HookPanics      uint64        // of authentication and access hooks
+	AuthTime        time.Duration // that authentication has taken, of all clients together
+	Packets         [16]uint64    // packets received, by packet type
 }
 
 // Stats returns the server's counters.
@@ -84,6 +113,10 @@ func (srv *Server) Stats() Stats {
 		Malformed: srv.stats.malformed.Load(),
 		Timeouts:  srv.stats.timeouts.Load(),
 		Denied:    srv.stats.denied.Load(),
+
+		Unauthenticated: srv.stats.unauthenticated.Load(),
+		HookPanics:      srv.stats.panics.Load(),
+		AuthTime:        time.Duration(srv.stats.authTime.Load()),
 	}
 	for _, ls := range srv.loops {
 		for t := range ls.packets {

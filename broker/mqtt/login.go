@@ -1,0 +1,225 @@
+package mqtt
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
+	"github.com/holdfast-mqtt/holdfast/broker/netloop"
+)
+
+// Listener is where connections come in.
+type Listener struct {
+	// App is the product of clients for which authentication names no other; empty is broker.DefaultApp.
+	App string
+	// URL names the listener to hooks.
+	URL string
+	// Certificate returns the verified certificate of a client; nil if none of this listener's has any.
+	Certificate func(*netloop.Conn) *x509.Certificate
+}
+
+// login is a client of which it is being found out who it is. A client with
+// an authentication method keeps it, and may authenticate anew.
+type login struct {
+	from     *Listener // nil is the default
+	connect  *packet.Connect
+	answer   *packet.ConnAck
+	request  broker.ConnectRequest
+	exchange broker.Exchange // of enhanced authentication; nil if there is none
+	method   string
+	busy     bool // a step of it is under way beside the loops
+	awaits   bool // it is the client's turn
+	anew     bool // the client was connected already
+}
+
+// listener returns where the client has come in.
+func (c *conn) listener() *Listener {
+	if c.login != nil && c.login.from != nil {
+		return c.login.from
+	}
+	return &Listener{App: broker.DefaultApp}
+}
+
+// authenticate begins to find out who the client is. The answer follows in
+// onDecision.
+func (c *conn) authenticate(p *packet.Connect, answer *packet.ConnAck) error {
+	cfg, from := &c.ls.srv.cfg, c.listener()
+	if p.HasAuthMethod {
+		if method := c.method(p.AuthMethod); method == nil {
+			// v5 [MQTT-4.12.0-1].
+			return &packet.Error{Code: packet.BadAuthenticationMethod, Version: packet.V5, Op: "read CONNECT", Err: errNoAuthentication}
+		}
+	} else if cfg.Authenticator == nil {
+		return c.enter(p, answer, &broker.Identity{})
+	}
+	l := &login{from: from, connect: p, answer: answer, method: p.AuthMethod}
+	c.login = l
+	l.request = broker.ConnectRequest{
+		App: from.App, ClientID: p.ClientID, User: p.Username, HasUser: p.HasUsername,
+		Password: p.Password, HasPassword: p.HasPassword,
+		Remote: remoteOf(c.nc.RemoteAddr()), Listener: from.URL,
+		Protocol: "mqtt", Version: uint8(p.Version), CleanStart: p.CleanStart,
+	}
+	if from.Certificate != nil {
+		l.request.Certificate = from.Certificate(c.nc)
+	}
+	c.state = connecting
+	if p.HasAuthMethod {
+		l.exchange = c.method(p.AuthMethod).Begin(&l.request)
+		return c.step(p.AuthData)
+	}
+	return c.ask(func(ctx context.Context) decided {
+		d, id, err := cfg.Authenticator.OnConnectAuthenticate(ctx, &l.request)
+		return decided{decision: d, identity: id, err: err}
+	})
+}
+
+// method returns the authentication method of that name, or nil.
+func (c *conn) method(name string) broker.EnhancedAuthenticator {
+	for _, m := range c.ls.srv.cfg.Enhanced {
+		if m.Method() == name {
+			return m
+		}
+	}
+	return nil
+}
+
+// step has the exchange take the client's data.
+func (c *conn) step(data []byte) error {
+	x := c.login.exchange
+	return c.ask(func(ctx context.Context) decided {
+		answer, d, id, err := x.Step(ctx, data)
+		return decided{answer: answer, decision: d, identity: id, err: err}
+	})
+}
+
+// ask has f carried out beside the loops.
+func (c *conn) ask(f func(context.Context) decided) error {
+	c.login.busy = true
+	if !c.ls.srv.pool.ask(authJob{c: c, ask: f}) {
+		return &packet.Error{Code: packet.ServerBusy, Version: c.version, Op: "read CONNECT", Err: errAuthBusy}
+	}
+	return nil
+}
+
+// onDecision goes on with what has been decided about the client.
+func (c *conn) onDecision(d decided) {
+	l := c.login
+	if c.state == closed || l == nil {
+		return
+	}
+	l.busy = false
+	if d.err != nil {
+		c.ls.srv.cfg.Logger.Debug("authentication_failed", "client_id", l.request.ClientID, "remote", l.request.Remote, "error", d.err)
+	}
+	switch {
+	case l.exchange != nil && d.decision == broker.Ignore && d.err == nil:
+		l.awaits = true
+		c.put(packet.AppendAuth(c.controlBuf(), &packet.Auth{
+			Reason: packet.ContinueAuthentication, Method: l.method, Data: d.answer,
+		}, c.maxPacket))
+		c.nc.Again()
+	case d.decision != broker.Allow || d.err != nil:
+		c.deny(l)
+	case l.anew:
+		c.renew(d)
+	default:
+		l.answer.AuthMethod, l.answer.AuthData = l.method, d.answer
+		id := d.identity
+		if id == nil {
+			id = &broker.Identity{}
+		}
+		if err := c.enter(l.connect, l.answer, id); err != nil {
+			c.state = awaitConnect // fail answers with CONNACK
+			c.fail(err)
+		}
+	}
+}
+
+// deny refuses a client that is not who it says.
+func (c *conn) deny(l *login) {
+	count(&c.ls.srv.stats.unauthenticated)
+	if l.anew {
+		c.close(errNotAuthenticated, packet.NotAuthorized)
+		return
+	}
+	code := packet.NotAuthorized
+	if l.request.HasUser || l.request.HasPassword {
+		code = packet.BadUserNameOrPassword
+	}
+	c.refuse(code)
+	c.close(errNotAuthenticated, 0)
+}
+
+// renew lets a client go on that has authenticated anew: v5 4.12.1.
+func (c *conn) renew(d decided) {
+	l := c.login
+	if d.identity != nil && c.session != nil {
+		a := broker.Access{App: c.session.App().Name(), ClientID: c.session.ClientID(), User: l.request.User, Remote: l.request.Remote.Addr()}
+		c.rights = c.ls.srv.newRights(a, d.identity, c.nc.Now())
+		c.armTimer()
+	}
+	c.put(packet.AppendAuth(c.controlBuf(), &packet.Auth{Reason: packet.Success, Method: l.method, Data: d.answer}, c.maxPacket))
+}
+
+// onAuth takes AUTH, with which a client goes on with its authentication or begins it anew.
+func (c *conn) onAuth(f packet.Frame) error {
+	a, err := packet.DecodeAuth(f, c.version)
+	if err != nil {
+		return err
+	}
+	l := c.login
+	switch {
+	case l == nil || l.exchange == nil: // v5 [MQTT-4.12.0-6]
+		return protocolError("read AUTH", errNoAuthMethod)
+	case a.Method != l.method: // v5 [MQTT-4.12.0-5], [MQTT-4.12.1-1]
+		return protocolError("read AUTH", errNoAuthMethod)
+	case l.busy, l.awaits != (a.Reason == packet.ContinueAuthentication), !l.awaits && c.state != connected:
+		return protocolError("read AUTH", errUnexpected)
+	}
+	if !l.awaits {
+		l.anew = true
+		l.exchange = c.method(l.method).Begin(&l.request)
+	}
+	l.awaits = false
+	return c.step(a.Data)
+}
+
+// remoteOf is the peer's address; it is not valid for a Unix socket.
+func remoteOf(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		ap := t.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}
+
+// userOf is the name by which the client is known.
+func userOf(p *packet.Connect, id *broker.Identity) string {
+	if id.User != "" {
+		return id.User
+	}
+	return p.Username
+}
+
+var (
+	errAuthBusy         = errors.New("too many clients wait to be authenticated")
+	errNotAuthenticated = errors.New("client is not authenticated")
+	errExpired          = errors.New("authentication has expired")
+)
+
+// clientIDOf is the Client Identifier that is in force. assigned tells that it is the server's.
+func clientIDOf(p *packet.Connect, id *broker.Identity) (clientID string, assigned bool) {
+	switch {
+	case id.ClientID != "":
+		return strings.Clone(id.ClientID), id.ClientID != p.ClientID
+	case p.ClientID != "":
+		return p.ClientID, false
+	}
+	return assignClientID(), true
+}
