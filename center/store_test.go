@@ -256,7 +256,10 @@ func TestBackupEnds(t *testing.T) {
 				end(s, gone)
 				synctest.Wait()
 				select {
-				case <-ended:
+				case err := <-ended:
+					if err == nil {
+						t.Error("got no error from the last write, want one")
+					}
 				default:
 					t.Error("the backup goes on, want its end")
 				}
@@ -286,7 +289,9 @@ func TestCheckIsCancelled(t *testing.T) {
 		default:
 		}
 		gone()
-		<-ended
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want %v", err, context.Canceled)
+		}
 	})
 }
 

@@ -142,7 +142,9 @@ func (n *node) kill(t testing.TB) {
 	if err := n.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	<-n.exit
+	if err := <-n.exit; err == nil {
+		t.Error("the broker has ended with code 0 after SIGKILL, want its signal")
+	}
 }
 
 // startMosquitto runs Debian's broker on a free port and returns that.
