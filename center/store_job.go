@@ -74,8 +74,6 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, j job) (lw *longW
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	lw = &longWriter{ResponseWriter: w, ctx: ctx, control: http.NewResponseController(w)}
-	// The server's ReadTimeout would pass for the caller's end. Errors of these mean that w is no connection.
-	_ = lw.control.SetReadDeadline(time.Time{})
 	stopDrain := context.AfterFunc(s.stores.draining, cancel)
 	stopWrites := context.AfterFunc(ctx, func() { lw.setDeadline(time.Unix(1, 0), true) })
 	return lw, func() {
@@ -91,7 +89,7 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, j job) (lw *longW
 func (l *longWriter) setDeadline(t time.Time, forGood bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.ended {
+	if !l.ended { // an error means that it is no connection
 		_ = l.control.SetWriteDeadline(t)
 	}
 	l.ended = l.ended || forGood

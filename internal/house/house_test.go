@@ -339,3 +339,23 @@ func TestLogKeysAreDocumented(t *testing.T) {
 		})
 	}
 }
+
+// A test that starts a broker names a data directory of its own, or memory: one that does not would leave data among
+// the sources, and find there what another has left.
+func TestNoDataAmongSources(t *testing.T) {
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() || path == root {
+			return err
+		}
+		if d.Name() == "holdfast-data" && filepath.Dir(path) != root {
+			t.Errorf("%s: got a data directory, want none", path)
+		}
+		if d.Name() == "holdfast-data" || d.Name() == "bin" || strings.HasPrefix(d.Name(), ".") {
+			return filepath.SkipDir
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -48,10 +48,13 @@ var (
 	apiURL  = regexp.MustCompile(`url=http://(127\.0\.0\.1:\d+)`)
 )
 
-// startNode runs `holdfast serve` on free ports and returns when it is ready. It ends with the test.
+// startNode runs `holdfast serve` on free ports, with a data directory of its own unless args name one, and returns when
+// it is ready. It ends with the test.
 func startNode(t testing.TB, args ...string) *node {
 	t.Helper()
-	args = append([]string{"serve", "--listen", "mqtt://127.0.0.1:0", "--api", "127.0.0.1:0"}, args...)
+	args = append([]string{
+		"serve", "--listen", "mqtt://127.0.0.1:0", "--api", "127.0.0.1:0", "--data", filepath.Join(t.TempDir(), "data"),
+	}, args...)
 	return startCommand(t, exec.Command(binary(t), args...))
 }
 
@@ -130,6 +133,17 @@ func (n *node) stop(t testing.TB) (time.Duration, error) {
 	case <-time.After(deadline):
 		t.Fatalf("the broker runs on after SIGTERM: %s", n.text())
 		return 0, nil
+	}
+}
+
+// kill ends it as a crash would, and returns when it is gone.
+func (n *node) kill(t testing.TB) {
+	t.Helper()
+	if err := n.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-n.exit; err == nil {
+		t.Error("the broker has ended with code 0 after SIGKILL, want its signal")
 	}
 }
 

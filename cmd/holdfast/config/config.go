@@ -88,9 +88,9 @@ type Broker struct {
 	MaxQueuedBytes Size `yaml:"max_queued_bytes"`
 
 	// MailboxPolicy says what happens to a message for a Session whose queue or mailbox is full.
-	// `reject-new` has its publisher wait, and refuses it if that does not help: what was acknowledged is
-	// not dropped. `drop-oldest` has the oldest messages leave instead, which are counted, those excepted that
-	// have been sent and are not acknowledged yet.
+	// `reject-new` has its publisher wait while the client is connected, and refuses it otherwise: what was
+	// acknowledged is not dropped. `drop-oldest` has the oldest messages leave instead, which are counted, those
+	// excepted that have been sent and are not acknowledged yet.
 	MailboxPolicy string `yaml:"mailbox_policy"`
 
 	// MaxWaitingMessages is the largest number of publishes that may wait for one Session whose queue is

@@ -1,0 +1,98 @@
+package center
+
+import (
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/mqtt"
+	"github.com/holdfast-mqtt/holdfast/broker/netloop"
+	"github.com/holdfast-mqtt/holdfast/storage/memory"
+)
+
+// newCollectorForTest returns a Collector of a node that has served nobody.
+func newCollectorForTest(t *testing.T, st Store) *Collector {
+	t.Helper()
+	engine, err := netloop.New(netloop.Config{Loops: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := broker.New(broker.Config{Store: memory.New()})
+	m := mqtt.NewServer(mqtt.Config{Broker: b, SysInterval: -1}, engine)
+	t.Cleanup(func() {
+		m.Stop()
+		if err := engine.Shutdown(t.Context()); err != nil && t.Context().Err() == nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		b.Close()
+	})
+	return NewCollector(b, m, engine, st)
+}
+
+// gathered returns the values of metrics by name and labels, and the histograms by name.
+func gathered(t *testing.T, c prometheus.Collector) (values map[string]float64, buckets map[string]map[float64]uint64) {
+	t.Helper()
+	r := prometheus.NewPedanticRegistry()
+	if err := r.Register(c); err != nil {
+		t.Fatal(err)
+	}
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, buckets = make(map[string]float64), make(map[string]map[float64]uint64)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetName() + "=" + l.GetValue()
+			}
+			switch {
+			case m.GetHistogram() != nil:
+				values[name] = float64(m.GetHistogram().GetSampleCount())
+				buckets[name] = make(map[float64]uint64)
+				for _, b := range m.GetHistogram().GetBucket() {
+					buckets[name][b.GetUpperBound()] = b.GetCumulativeCount()
+				}
+			case m.GetGauge() != nil:
+				values[name] = m.GetGauge().GetValue()
+			default:
+				values[name] = m.GetCounter().GetValue()
+			}
+		}
+	}
+	return values, buckets
+}
+
+func TestCollectorShowsStore(t *testing.T) {
+	st := &fakeStore{stats: StoreStats{
+		Commits: 10, Entries: 20, Cancelled: 3, Refused: 4, Reads: 5, Corrupt: 6, GCRuns: 7, Errors: 8,
+		PendingOperations: 9, PendingBytes: 11, Bodies: 12, Full: true, LSMBytes: 13, VlogBytes: 14,
+		CommitSeconds: 2.5, CommitLatency: []LatencyBucket{{0.001, 4}, {0.002, 9}}, LastErrorAt: time.Unix(1, 0),
+	}}
+	got, buckets := gathered(t, newCollectorForTest(t, st))
+	for name, want := range map[string]float64{
+		"holdfast_store_entries_total": 20, "holdfast_store_cancelled_total": 3, "holdfast_store_refused_total": 4,
+		"holdfast_store_reads_total": 5, "holdfast_store_corrupt_total": 6, "holdfast_store_gc_runs_total": 7, "holdfast_store_errors_total": 8,
+		"holdfast_store_pending_operations": 9, "holdfast_store_pending_bytes": 11, "holdfast_store_bodies": 12, "holdfast_store_full": 1,
+		"holdfast_store_disk_bytes part=lsm": 13, "holdfast_store_disk_bytes part=value_log": 14, "holdfast_store_commit_seconds": 10,
+		"holdfast_flash_sessions": 0, "holdfast_flash_bytes": 0, "holdfast_denied_total": 0,
+		"holdfast_connections_closed_by_server_total reason=acknowledges_nothing": 0,
+	} {
+		if v, ok := got[name]; !ok || v != want {
+			t.Errorf("%s: got %v (there: %v), want %v", name, v, ok, want)
+		}
+	}
+	if b := buckets["holdfast_store_commit_seconds"]; len(b) != 2 || b[0.001] != 4 || b[0.002] != 9 {
+		t.Errorf("buckets of the commits: got %v, want 4 and 9", b)
+	}
+}
+
+func TestCollectorWithoutStore(t *testing.T) {
+	got, _ := gathered(t, newCollectorForTest(t, nil))
+	if _, ok := got["holdfast_store_full"]; ok || len(got) < 20 {
+		t.Errorf("got %v, want all but the store's", got)
+	}
+}
