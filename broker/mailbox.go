@@ -47,6 +47,9 @@ func (s *Session) dropMailbox() {
 	s.flags &^= flagStored | flagMail
 	s.extra.reader = reader{}
 	s.extra.record = recordState{}
+	if s.extra.will != nil {
+		s.saveRecord(nil) // it is published if the node goes down
+	}
 }
 
 // appended is an entry that is being stored, or of which it is being stored
