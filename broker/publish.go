@@ -67,7 +67,7 @@ type publishOp struct {
 	done  Completion
 
 	// receipt is stored when all else is done, and waited for too.
-	store   Store
+	owner   *Session
 	receipt PacketID // 0 is none
 	box     Mailbox
 }
@@ -83,10 +83,10 @@ func (op *publishOp) finish(r Result) {
 	if op.left.Add(-1) > 0 {
 		return
 	}
-	if id := op.receipt; id != 0 && Result(op.worst.Load()).OK() {
+	if id := op.receipt; id != 0 && Result(op.worst.Load()).OK() && op.owner.epoch.Load() != 0 { // else it has ended
 		op.receipt = 0
 		op.left.Store(1)
-		op.store.AddReceipt(op.box, id, op)
+		op.owner.app.broker.store.AddReceipt(op.box, id, op)
 		return
 	}
 	if op.done != nil {
@@ -134,7 +134,7 @@ func (b *Broker) Publish(sc *Scratch, p *Publish) Result {
 	}
 	tx := b.store.Begin() // message and receipt are safe together, or neither is
 	result := sc.route(p)
-	sc.storeReceipt(box, p.PacketID, result)
+	sc.storeReceipt(p, box, result)
 	b.store.End(tx)
 	return sc.conclude(p, result)
 }
@@ -142,13 +142,13 @@ func (b *Broker) Publish(sc *Scratch, p *Publish) Result {
 // storeReceipt stores that a QoS 2 publish has been accepted: with the message or, if a
 // Session has yet to take that, after it. In the latter case a crash in between
 // leads to a repetition for those who have it; the other way round it could be lost.
-func (sc *Scratch) storeReceipt(box Mailbox, id PacketID, result Result) {
-	switch st := sc.broker.store; {
+func (sc *Scratch) storeReceipt(p *Publish, box Mailbox, result Result) {
+	switch {
 	case !result.OK():
 	case sc.parked:
-		sc.op.store, sc.op.box, sc.op.receipt = st, box, id
+		sc.op.owner, sc.op.box, sc.op.receipt = p.Session, box, p.PacketID
 	default:
-		st.AddReceipt(box, id, sc.waits())
+		sc.broker.store.AddReceipt(box, p.PacketID, sc.waits())
 	}
 }
 
