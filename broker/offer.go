@@ -216,7 +216,9 @@ func (s *Session) enqueue(sc *Scratch, k *item, op *publishOp) bool {
 	if k.addressed && !s.has(flagMail) {
 		s.flags |= flagMail
 		s.keepMailbox()
-		s.saveRecord(nil) // before the entry: without a record it would be lost
+		tx := s.app.broker.store.Begin() // without the record the entry would be lost
+		defer s.app.broker.store.End(tx)
+		s.saveRecord(nil)
 	}
 	if s.persistent() {
 		s.appendMailbox(sc, k, op)
