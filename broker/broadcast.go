@@ -47,7 +47,7 @@ func (s *Session) leftToLog(it *item) bool {
 		return true
 	}
 	r := &s.more().reader
-	if s.link == nil || !s.fits(it.msg.size()) {
+	if !s.has(flagReady) || !s.fits(it.msg.size()) { // one that has just connected has yet to read what it has missed
 		r.logBehind = true
 	}
 	if r.logBehind || it.log <= r.logTaken {

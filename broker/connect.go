@@ -84,8 +84,13 @@ func (s *Session) takeIn(sc *Scratch, c *Connect, done func(Connected)) {
 	}
 }
 
-// adopt makes a mailbox without a Session that of a new one.
+// adopt makes a mailbox without a Session that of a new one. What the client had begun to publish with QoS 2 in
+// the older Session is forgotten.
 func (s *Session) adopt() {
+	for id := range s.extra.received {
+		s.app.broker.store.RemoveReceipt(s.box.id, id, nil)
+	}
+	s.extra.received = nil
 	s.extra.reader.dropBefore = s.box.next
 	s.extra.fruitless = 0
 }

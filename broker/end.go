@@ -72,8 +72,11 @@ func (b *Broker) onDeadline(s *Session) {
 		}
 		var will *Will
 		if x.willAt != 0 && x.willAt <= now {
+			tx := b.store.Begin() // it is published and out of the record, or neither
+			defer b.store.End(tx)
 			will, x.will, x.willAt = x.will, nil, 0
 			x.dozeAt = now + time.Second
+			s.saveRecord(nil)
 		}
 		if x.slowAt != 0 && x.slowAt <= now {
 			x.slowAt = 0

@@ -47,6 +47,9 @@ func (s *Session) dropMailbox() {
 	s.flags &^= flagStored | flagMail
 	s.extra.reader = reader{}
 	s.extra.record = recordState{}
+	if s.extra.will != nil {
+		s.saveRecord(nil) // it is published if the node goes down
+	}
 }
 
 // appended is an entry that is being stored, or of which it is being stored
@@ -121,11 +124,10 @@ func (s *Session) unstore(sc *Scratch, it *item) {
 		return // it was counted out when the Store failed
 	case it.seq != 0:
 		s.countOut(size)
-		st := s.app.broker.store
-		st.Remove(s.box.id, it.seq, it.msg.Body)
 		if it.log != 0 {
-			s.moveCursor(it.log)
+			s.moveCursor(it.log) // first: if the entry were gone and the cursor behind, the log would be read again
 		}
+		s.app.broker.store.Remove(s.box.id, it.seq, it.msg.Body)
 	}
 	sc.gauges.queued.add(-1)
 	sc.gauges.queuedBytes.add(-size)

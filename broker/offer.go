@@ -220,7 +220,9 @@ func (s *Session) enqueue(sc *Scratch, k *item, op *publishOp) bool {
 	if k.addressed && !s.has(flagMail) {
 		s.flags |= flagMail
 		s.keepMailbox()
-		if op != nil { // without a record the entry would be lost
+		tx := s.app.broker.store.Begin() // without the record the entry would be lost
+		defer s.app.broker.store.End(tx)
+		if op != nil {
 			op.left.Add(1)
 			s.saveRecord(op)
 		} else {

@@ -74,7 +74,7 @@ type publishOp struct {
 
 // publishReceipt is the receipt of a QoS 2 publish that some Sessions have yet to take.
 type publishReceipt struct {
-	store Store
+	owner *Session
 	box   Mailbox
 	id    PacketID
 
@@ -84,13 +84,18 @@ type publishReceipt struct {
 
 // give has append, which puts the message into a mailbox, be safe together with the note that it has.
 func (r *publishReceipt) give(mb Mailbox, append func()) {
+	if r.owner.epoch.Load() == 0 { // its Session has ended
+		append()
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	tx := r.store.Begin()
+	st := r.owner.app.broker.store
+	tx := st.Begin()
 	r.given = slices.Concat(r.given, []Mailbox{mb})
-	r.store.AddPartialReceipt(r.box, r.id, r.given, nil)
+	st.AddPartialReceipt(r.box, r.id, r.given, nil)
 	append() // last: a Store that answers at once completes the receipt
-	r.store.End(tx)
+	st.End(tx)
 }
 
 // finish reports the end of one thing the op waits for.
@@ -104,13 +109,14 @@ func (op *publishOp) finish(r Result) {
 	if op.left.Add(-1) > 0 {
 		return
 	}
-	if rc := op.receipt; rc != nil {
+	if rc := op.receipt; rc != nil && rc.owner.epoch.Load() != 0 { // else it has ended
+		st := rc.owner.app.broker.store
 		op.receipt = nil
 		op.left.Store(1)
 		if Result(op.worst.Load()).OK() {
-			rc.store.AddReceipt(rc.box, rc.id, op)
+			st.AddReceipt(rc.box, rc.id, op)
 		} else { // a repetition is a new publish
-			rc.store.RemoveReceipt(rc.box, rc.id, op)
+			st.RemoveReceipt(rc.box, rc.id, op)
 		}
 		return
 	}
@@ -162,7 +168,7 @@ func (b *Broker) Publish(sc *Scratch, p *Publish) Result {
 	sc.given, sc.tracking = append(sc.given[:0], sc.skip...), true
 	result := sc.route(p)
 	sc.tracking = false
-	sc.storeReceipt(box, p.PacketID, result)
+	sc.storeReceipt(p, box, result)
 	sc.skip = nil
 	b.store.End(tx)
 	return sc.conclude(p, result)
@@ -170,18 +176,18 @@ func (b *Broker) Publish(sc *Scratch, p *Publish) Result {
 
 // storeReceipt stores that a QoS 2 publish has been accepted or, if a
 // Session has yet to take it, by whom.
-func (sc *Scratch) storeReceipt(box Mailbox, id PacketID, result Result) {
-	switch st := sc.broker.store; {
+func (sc *Scratch) storeReceipt(p *Publish, box Mailbox, result Result) {
+	switch st, id := sc.broker.store, p.PacketID; {
 	case !result.OK() && len(sc.given) > 0 || len(sc.skip) > 0 && !result.OK():
 		st.RemoveReceipt(box, id, sc.waits())
 	case !result.OK():
 	case sc.parked:
-		sc.op.receipt = &publishReceipt{store: st, box: box, id: id, given: slices.Clone(sc.given)}
+		sc.op.receipt = &publishReceipt{owner: p.Session, box: box, id: id, given: slices.Clone(sc.given)}
 		if len(sc.given) > 0 {
 			st.AddPartialReceipt(box, id, sc.given, nil)
 		}
 	default:
-		st.AddReceipt(box, id, sc.waits())
+		sc.broker.store.AddReceipt(box, p.PacketID, sc.waits())
 	}
 }
 

@@ -157,12 +157,14 @@ func (s *Session) restore(sc *Scratch, r *SessionRecord) {
 		s.box.next = max(s.box.next, r.Next, 1)
 	}
 	x.reader = reader{
-		loaded: max(r.Head, 1) - 1, behind: r.Count > 0, sent: r.Sent, dropBefore: r.DropBefore, logTaken: r.Cursor,
+		loaded: max(r.Head, 1) - 1, behind: r.Count > 0, sent: r.Sent, dropBefore: r.DropBefore,
+		logTaken: r.Cursor, cursor: r.Cursor,
 	}
 	if !x.reader.behind {
 		x.reader.loaded = s.box.next - 1
 	}
-	if r.SleptAt == 0 { // the node went down: nobody knows what had been sent
+	x.reader.sent = min(x.reader.sent, s.box.next-1) // it is noSession after a crash
+	if r.SleptAt == 0 {                              // the node went down: nobody knows what had been sent
 		x.reader.sent = s.box.next - 1
 		x.sleptAt = b.deadlines.wallNow()
 	} else {

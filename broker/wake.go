@@ -56,10 +56,12 @@ func (s *Session) awoken(sc *Scratch, p *pendingConnect, r *SessionRecord) (todo
 	case p != nil:
 		s.takeIn(sc, p.c, p.done)
 	default: // a publish has woken it
+		tx := s.app.broker.store.Begin() // without the record of a new inbox its entries would be lost
 		if r == nil {
 			s.makeInbox()
 		}
 		s.goOnWaiting(sc)
+		s.app.broker.store.End(tx)
 		s.linger(sc)
 		return s.release()
 	}
