@@ -20,11 +20,18 @@ import "time"
 // or [Edge].
 type Config struct {
 	// Listen is the list of listeners, as URLs. `mqtt://HOST:PORT` is MQTT over TCP (the port is 1883
-	// when left out, any free port when 0; an empty HOST is every address of the machine);
+	// when left out, any free port when 0; an empty HOST is every address of the machine), `mqtts://` the
+	// same with TLS (8883), `ws://HOST:PORT/PATH` MQTT over WebSocket (80, the path is /mqtt when left out),
+	// `wss://` that with TLS (443); `auto://` finds out which of them a client speaks (1883);
 	// `unix:///PATH` is MQTT over a Unix socket. In the environment the URLs are separated by commas.
+	//
+	// Options may follow behind a question mark, with & between them: `app=NAME` puts clients into an App;
+	// `client-cert=none|optional|required` asks for the certificates of clients; `proxy=ADDRESS/BITS,…` names
+	// the proxies that tell the address of the client by the PROXY protocol, version 1 or 2.
+	//
 	// A list given at one place replaces the whole list of the places below it. A listener that other
 	// machines can reach is refused while there is no authentication, unless allow_anonymous is set.
-	Listen []string `yaml:"listen" usage:"listen on this URL: mqtt://HOST:PORT or unix:///PATH (repeatable)"`
+	Listen []string `yaml:"listen" usage:"listen on this URL: mqtt, mqtts, ws, wss or auto://HOST:PORT, unix:///PATH (repeatable)"`
 
 	// API is the HOST:PORT of the operators' HTTP API (/healthz, /readyz, /metrics), or `off`. The same
 	// rule holds as for listen: only loopback addresses, unless allow_anonymous is set.
@@ -44,11 +51,27 @@ type Config struct {
 	// nobody has to authenticate there.
 	AllowAnonymous bool `yaml:"allow_anonymous" usage:"permit addresses other machines can reach, without authentication"`
 
+	// TLS names the certificate of the listeners that have TLS.
+	TLS TLS `yaml:"tls"`
+
 	// Broker holds the limits of sessions, messages and connections.
 	Broker Broker `yaml:"broker"`
 
 	// Storage says how what is in the data directory is written, and how much of it is kept.
 	Storage Storage `yaml:"storage"`
+}
+
+// TLS are the files of all listeners that have TLS. They are read again when they change.
+type TLS struct {
+	// Cert is the file of the certificate in PEM, with those that lead to the root behind it.
+	Cert string `yaml:"cert" usage:"certificate of TLS listeners, a PEM file"`
+
+	// Key is the file of its private key in PEM.
+	Key string `yaml:"key" usage:"private key of the certificate, a PEM file"`
+
+	// CA is the file of the certificates, in PEM, by which those of clients are verified, on listeners with the
+	// option client-cert.
+	CA string `yaml:"ca" usage:"certificates that vouch for clients, a PEM file"`
 }
 
 // InMemory is the Data of a broker that keeps nothing on disk, DefaultData the one of a broker that has been

@@ -3,25 +3,60 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// defaultMQTTPort is the port registered for MQTT.
-const defaultMQTTPort = "1883"
-
 // maxUnixPath is the longest path of a Unix socket that Linux takes (sun_path less its final zero).
 const maxUnixPath = 107
 
+// defaultPath is where WebSocket clients knock unless the listener's URL names another path.
+const defaultPath = "/mqtt"
+
+// schemes are those of listener URLs, and the ports when none is given.
+var schemes = map[string]struct {
+	port           string
+	tls, ws, sniff bool
+}{
+	"mqtt":  {port: "1883"},
+	"mqtts": {port: "8883", tls: true},
+	"ws":    {port: "80", ws: true},
+	"wss":   {port: "443", tls: true, ws: true},
+	"auto":  {port: "1883", sniff: true},
+	"unix":  {},
+}
+
+// ClientCert says what a TLS listener wants of the certificates of clients.
+type ClientCert string
+
+// What it may want.
+const (
+	ClientCertNone     ClientCert = "none"     // it does not ask
+	ClientCertOptional ClientCert = "optional" // one that is shown must be good
+	ClientCertRequired ClientCert = "required"
+)
+
 // Listener is a parsed listener URL, ready for [net.Listen].
 type Listener struct {
-	URL     string // as it was written
-	Network string // "tcp" or "unix"
-	Address string // HOST:PORT or the socket's path
-	Local   bool   // only processes of this machine can reach it
+	URL       string // as it was written, without options
+	Scheme    string // mqtt, mqtts, ws, wss, auto or unix
+	Network   string // "tcp" or "unix"
+	Address   string // HOST:PORT or the socket's path
+	Local     bool   // only processes of this machine can reach it
+	TLS       bool
+	WebSocket bool
+	Sniff     bool   // what is spoken is found out from the first bytes
+	Path      string // of WebSocket requests
+
+	// Options.
+	App        string         // of the listener's clients; empty is the default
+	ClientCert ClientCert     // empty is none
+	Proxy      []netip.Prefix // of proxies that name the client by the PROXY protocol
 }
 
 // ParseListener reads one URL of the listen setting. It does no look-ups: a host name other than
@@ -34,52 +69,120 @@ func ParseListener(raw string) (Listener, error) {
 		}
 		return Listener{}, fmt.Errorf("%q is not a URL: %w", raw, err)
 	}
-	switch u.Scheme {
-	case "mqtt", "unix":
-	case "mqtts", "ws", "wss":
-		return Listener{}, fmt.Errorf("%q: %s listeners are not part of this version yet", raw, u.Scheme)
-	case "":
+	scheme, known := schemes[u.Scheme]
+	switch {
+	case u.Scheme == "":
 		return Listener{}, fmt.Errorf("%q has no scheme: write mqtt://HOST:PORT or unix:///PATH", raw)
-	default:
-		return Listener{}, fmt.Errorf("%q: unknown scheme %q: write mqtt://HOST:PORT or unix:///PATH", raw, u.Scheme)
-	}
-	if u.User != nil || u.Fragment != "" {
+	case !known:
+		return Listener{}, fmt.Errorf("%q: unknown scheme %q: write mqtt, mqtts, ws, wss, auto or unix", raw, u.Scheme)
+	case u.User != nil || u.Fragment != "":
 		return Listener{}, fmt.Errorf("%s URL of a listener has no user name, password or fragment", u.Scheme)
 	}
-	if u.RawQuery != "" {
-		return Listener{}, fmt.Errorf("%q: unknown option %q", raw, u.RawQuery)
+	l := Listener{Scheme: u.Scheme, TLS: scheme.tls, WebSocket: scheme.ws, Sniff: scheme.sniff}
+	if l.URL, _, _ = strings.Cut(raw, "?"); u.Scheme == "unix" {
+		err = l.unix(raw, u)
+	} else {
+		err = l.tcp(raw, u, scheme.port)
 	}
-	if u.Scheme == "unix" {
-		return unixListener(raw, u)
+	if err == nil {
+		err = l.options(raw, u)
 	}
-	return tcpListener(raw, u)
+	if err != nil {
+		return Listener{}, err
+	}
+	return l, nil
 }
 
-func unixListener(raw string, u *url.URL) (Listener, error) {
+func (l *Listener) unix(raw string, u *url.URL) error {
 	switch {
 	case u.Host != "" || u.Opaque != "":
-		return Listener{}, fmt.Errorf("%q: the path is absolute: write unix:///PATH with three slashes", raw)
+		return fmt.Errorf("%q: the path is absolute: write unix:///PATH with three slashes", raw)
 	case u.Path == "" || strings.HasSuffix(u.Path, "/"):
-		return Listener{}, fmt.Errorf("%q names no socket file", raw)
+		return fmt.Errorf("%q names no socket file", raw)
 	case len(u.Path) > maxUnixPath:
-		return Listener{}, fmt.Errorf("%q: the path of a Unix socket has at most %d bytes", raw, maxUnixPath)
+		return fmt.Errorf("%q: the path of a Unix socket has at most %d bytes", raw, maxUnixPath)
 	}
-	return Listener{URL: raw, Network: "unix", Address: u.Path, Local: true}, nil
+	l.Network, l.Address, l.Local = "unix", u.Path, true
+	return nil
 }
 
-func tcpListener(raw string, u *url.URL) (Listener, error) {
-	if u.Opaque != "" || (u.Path != "" && u.Path != "/") {
-		return Listener{}, fmt.Errorf("%q: write mqtt://HOST:PORT", raw)
+func (l *Listener) tcp(raw string, u *url.URL, port string) error {
+	hasPath := u.Path != "" && u.Path != "/"
+	if u.Opaque != "" || hasPath && !l.WebSocket {
+		return fmt.Errorf("%q: write %s://HOST:PORT", raw, u.Scheme)
 	}
-	port := u.Port()
-	if port == "" {
-		port = defaultMQTTPort
+	if l.WebSocket || l.Sniff {
+		l.Path = defaultPath
+	}
+	if hasPath {
+		l.Path = u.Path
+	}
+	if p := u.Port(); p != "" {
+		port = p
 	}
 	if err := checkPort(port); err != nil {
-		return Listener{}, fmt.Errorf("%q: %w", raw, err)
+		return fmt.Errorf("%q: %w", raw, err)
 	}
 	host := u.Hostname()
-	return Listener{URL: raw, Network: "tcp", Address: net.JoinHostPort(host, port), Local: isLoopback(host)}, nil
+	l.Network, l.Address, l.Local = "tcp", net.JoinHostPort(host, port), isLoopback(host)
+	return nil
+}
+
+// options reads what follows the question mark.
+func (l *Listener) options(raw string, u *url.URL) error {
+	values, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return fmt.Errorf("%q: options are written NAME=VALUE, with & between them", raw)
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		for _, v := range values[name] {
+			if err := l.option(name, v); err != nil {
+				return fmt.Errorf("%q: %w", raw, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (l *Listener) option(name, value string) error {
+	switch name {
+	case "app":
+		if value == "" || strings.ContainsAny(value, "/+#") || len(value) > 64 {
+			return fmt.Errorf("app %q: a name of 1 to 64 characters, without / + #", value)
+		}
+		l.App = value
+	case "client-cert":
+		l.ClientCert = ClientCert(value)
+		switch {
+		case !l.TLS && !l.Sniff:
+			return fmt.Errorf("client-cert: a %s listener has no TLS", l.Scheme)
+		case !slices.Contains([]ClientCert{ClientCertNone, ClientCertOptional, ClientCertRequired}, l.ClientCert):
+			return fmt.Errorf("client-cert %q: write none, optional or required", value)
+		}
+	case "proxy":
+		for _, text := range strings.Split(value, ",") {
+			prefix, err := parsePrefix(text)
+			if err != nil {
+				return err
+			}
+			l.Proxy = append(l.Proxy, prefix)
+		}
+	default:
+		return fmt.Errorf("unknown option %q%s", name, didYouMean(name, []string{"app", "client-cert", "proxy"}))
+	}
+	return nil
+}
+
+// parsePrefix reads an address or a range of addresses in CIDR notation.
+func parsePrefix(text string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		return p, fmt.Errorf("proxy %q: write an address or ADDRESS/BITS", text)
+	}
+	return p.Masked(), nil
 }
 
 // splitAddress reads HOST:PORT and says whether it is a loopback address.

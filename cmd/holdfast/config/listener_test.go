@@ -1,32 +1,59 @@
 package config
 
-import "testing"
+import (
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+)
 
 func TestParseListener(t *testing.T) {
+	tcp := func(scheme, address string, local bool, more ...func(*Listener)) Listener {
+		l := Listener{Scheme: scheme, Network: "tcp", Address: address, Local: local}
+		for _, f := range more {
+			f(&l)
+		}
+		return l
+	}
+	tls := func(l *Listener) { l.TLS = true }
+	ws := func(path string) func(*Listener) { return func(l *Listener) { l.WebSocket, l.Path = true, path } }
 	for _, tt := range []struct {
-		url, network, address string
-		local                 bool
+		url  string
+		want Listener
 	}{
-		{"mqtt://127.0.0.1:1883", "tcp", "127.0.0.1:1883", true},
-		{"mqtt://127.0.0.1", "tcp", "127.0.0.1:1883", true},
-		{"mqtt://127.9.9.9:0/", "tcp", "127.9.9.9:0", true},
-		{"mqtt://LocalHost:1", "tcp", "LocalHost:1", true},
-		{"mqtt://[::1]:1", "tcp", "[::1]:1", true},
-		{"mqtt://[::ffff:127.0.0.1]:1", "tcp", "[::ffff:127.0.0.1]:1", true},
-		{"mqtt://0.0.0.0:1", "tcp", "0.0.0.0:1", false},
-		{"mqtt://[::]:1", "tcp", "[::]:1", false},
-		{"mqtt://:1", "tcp", ":1", false},
-		{"mqtt://localhost.example:1", "tcp", "localhost.example:1", false},
-		{"unix:///run/holdfast.sock", "unix", "/run/holdfast.sock", true},
+		{"mqtt://127.0.0.1:1883", tcp("mqtt", "127.0.0.1:1883", true)},
+		{"mqtt://127.0.0.1", tcp("mqtt", "127.0.0.1:1883", true)},
+		{"mqtt://127.9.9.9:0/", tcp("mqtt", "127.9.9.9:0", true)},
+		{"mqtt://LocalHost:1", tcp("mqtt", "LocalHost:1", true)},
+		{"mqtt://[::1]:1", tcp("mqtt", "[::1]:1", true)},
+		{"mqtt://[::ffff:127.0.0.1]:1", tcp("mqtt", "[::ffff:127.0.0.1]:1", true)},
+		{"mqtt://0.0.0.0:1", tcp("mqtt", "0.0.0.0:1", false)},
+		{"mqtt://[::]:1", tcp("mqtt", "[::]:1", false)},
+		{"mqtt://:1", tcp("mqtt", ":1", false)},
+		{"mqtt://localhost.example:1", tcp("mqtt", "localhost.example:1", false)},
+		{"mqtts://127.0.0.1", tcp("mqtts", "127.0.0.1:8883", true, tls)},
+		{"ws://127.0.0.1", tcp("ws", "127.0.0.1:80", true, ws("/mqtt"))},
+		{"ws://127.0.0.1:9/other", tcp("ws", "127.0.0.1:9", true, ws("/other"))},
+		{"wss://127.0.0.1/", tcp("wss", "127.0.0.1:443", true, tls, ws("/mqtt"))},
+		{"auto://127.0.0.1", tcp("auto", "127.0.0.1:1883", true, func(l *Listener) { l.Sniff, l.Path = true, "/mqtt" })},
+		{"unix:///run/holdfast.sock", Listener{Scheme: "unix", Network: "unix", Address: "/run/holdfast.sock", Local: true}},
+		{"mqtts://127.0.0.1?client-cert=required", tcp("mqtts", "127.0.0.1:8883", true, tls, func(l *Listener) { l.ClientCert = ClientCertRequired })},
+		{"mqtt://127.0.0.1?app=meters&proxy=10.1.0.0/16,::1", tcp("mqtt", "127.0.0.1:1883", true, func(l *Listener) {
+			l.App, l.Proxy = "meters", []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("::1/128")}
+		})},
 	} {
 		got, err := ParseListener(tt.url)
-		want := Listener{URL: tt.url, Network: tt.network, Address: tt.address, Local: tt.local}
-		if err != nil || got != want {
-			t.Errorf("ParseListener(%q): got %+v, %v, want %+v", tt.url, got, err, want)
+		tt.want.URL, _, _ = strings.Cut(tt.url, "?")
+		if err != nil || !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("ParseListener(%q): got %+v, %v, want %+v", tt.url, got, err, tt.want)
 		}
 	}
 	// Files with refused URLs are in testdata.
-	for _, url := range []string{"", "%zz", "mqtt:127.0.0.1:1883", "unix:run/a.sock", "unix://", "mqtt://127.0.0.1:1883#x"} {
+	for _, url := range []string{
+		"", "%zz", "mqtt:127.0.0.1:1883", "unix:run/a.sock", "unix://", "mqtt://127.0.0.1:1883#x", "mqtt://127.0.0.1/path",
+		"mqtt://127.0.0.1?client-cert=required", "mqtts://127.0.0.1?client-cert=maybe", "mqtt://127.0.0.1?app=", "mqtt://127.0.0.1?app=a/b",
+		"mqtt://127.0.0.1?proxy=10.1.0.0/99", "mqtt://127.0.0.1?proxy=", "mqtt://127.0.0.1?poxy=::1", "mqtt://127.0.0.1?a;b",
+	} {
 		if got, err := ParseListener(url); err == nil {
 			t.Errorf("ParseListener(%q): got %+v, want an error", url, got)
 		}

@@ -29,6 +29,7 @@ func (c *Config) Validate() error {
 	var f faults
 	c.checkListeners(&f)
 	c.checkAPI(&f)
+	c.TLS.check(&f)
 	if c.Data == "" {
 		f.add("data", "name a directory, or \"memory\" (Sessions and messages end with the process)")
 	}
@@ -67,11 +68,31 @@ func (c *Config) checkListeners(f *faults) {
 		if !l.Local && !c.AllowAnonymous {
 			f.add(name, "%q can be reached from other machines and nobody has to authenticate: use a loopback address or a Unix socket, or set allow_anonymous (--allow-anonymous)", raw)
 		}
+		c.checkTLS(f, name, l)
 		key := l.Network + " " + l.Address
 		if first, ok := seen[key]; ok && !isAnyPort(l) {
 			f.add(name, "%q is the same address as listen[%d]", raw, first)
 		}
 		seen[key] = i
+	}
+}
+
+// checkTLS complains about a listener that lacks its files.
+func (c *Config) checkTLS(f *faults, name string, l Listener) {
+	if l.TLS && c.TLS.Cert == "" {
+		f.add(name, "%q has no certificate: set tls.cert and tls.key (--tls-cert, --tls-key)", l.URL)
+	}
+	if (l.ClientCert == ClientCertOptional || l.ClientCert == ClientCertRequired) && c.TLS.CA == "" {
+		f.add(name, "%q asks for the certificates of clients: set tls.ca (--tls-ca), by which they are verified", l.URL)
+	}
+}
+
+func (t *TLS) check(f *faults) {
+	switch {
+	case t.Cert == "" && t.Key != "":
+		f.add("tls.cert", "there is a key, and no certificate for it")
+	case t.Cert != "" && t.Key == "":
+		f.add("tls.key", "there is a certificate, and no key for it")
 	}
 }
 
