@@ -5,8 +5,9 @@ package broker
 // any message; its mailbox refers to the log's copy. One that sleeps takes
 // nothing: it is not even in the index for it, and when it is awake again it
 // reads on in the log where it left off. Of a Session it is known up to which
-// place of the log it has taken all: the larger of the cursor in the Store and
-// of the places that its mailbox's entries name.
+// place of the log it has taken all, by the cursor in the Store, and which it
+// has taken beyond that, by its mailbox's entries: if the Store failed to keep
+// one, there may be gaps.
 
 // logged tells whether messages of a subscription are in the App's log.
 func (s *Session) logged(sub *Subscribe) bool { return sub.TopicFilter == s.app.broadcastTopic }
@@ -59,19 +60,39 @@ func (s *Session) leftToLog(it *item) bool {
 
 // moveCursor notes in the Store that the broadcast at place is settled.
 func (s *Session) moveCursor(place uint64) {
-	if r := &s.extra.reader; place > r.cursor {
+	if r := &s.extra.reader; place > r.cursor && place <= r.logTaken {
 		r.cursor = place
 		s.app.broker.store.SetCursor(s.box.id, place)
 	}
 }
 
-// rewindLog has the log read again from place on.
+// rewindLog has the log read again from place on, except for what there is of it.
 func (s *Session) rewindLog(place uint64) {
 	r := &s.extra.reader
 	r.logTaken = min(r.logTaken, place-1)
+	delete(r.logHeld, place)
 	r.logBehind = true
-	r.cursor = r.logTaken
+	r.cursor = min(r.cursor, r.logTaken)
 	s.app.broker.store.SetCursor(s.box.id, r.cursor)
+	s.eachStored(func(it *item) {
+		if !it.lost {
+			r.hold(it.log)
+		}
+	})
+}
+
+// hold notes that the mailbox has the broadcast at place.
+func (r *reader) hold(place uint64) {
+	if place <= r.logTaken {
+		return
+	}
+	if r.logHeld == nil {
+		r.logHeld = make(map[uint64]bool)
+	}
+	r.logHeld[place] = true
+	for ; r.logHeld[r.logTaken+1]; r.logTaken++ {
+		delete(r.logHeld, r.logTaken+1)
+	}
 }
 
 // subscribeLog begins the Session's part in the log at its end.
@@ -80,7 +101,7 @@ func (s *Session) subscribeLog() {
 		return
 	}
 	r := &s.more().reader
-	r.logTaken, r.logBehind = s.app.logEnd.Load(), false
+	r.logTaken, r.logBehind, r.logHeld = s.app.logEnd.Load(), false, nil
 	r.cursor = r.logTaken
 	s.app.broker.store.SetCursor(s.box.id, r.cursor)
 }
@@ -113,7 +134,7 @@ func (s *Session) wantLog() {
 		return
 	}
 	if r := &s.extra.reader; r.logTaken >= s.app.logEnd.Load() || !s.followsLog() {
-		r.logBehind = false
+		r.logBehind, r.logHeld = false, nil
 	} else if s.fits(r.logNeeds) {
 		s.flags |= flagLogging | flagFetchLog
 	}
@@ -127,15 +148,21 @@ func (s *Session) fetchLog() {
 		s.mu.Unlock()
 		return
 	}
-	after := s.extra.reader.logTaken
+	p := logRequest{session: s, after: s.extra.reader.logTaken, end: s.app.logEnd.Load()}
 	s.mu.Unlock()
-	s.app.broker.store.LoadLog(s.app.name, after, page, pageBytes, func(es []Entry, more bool, err error) {
-		s.logLoaded(after, es, more, err)
-	})
+	s.app.broker.store.LoadLog(s.app.name, p.after, page, pageBytes, p.loaded)
 }
 
-// logLoaded is called by the Store, from any goroutine.
-func (s *Session) logLoaded(after uint64, es []Entry, more bool, err error) {
+// logRequest is a page of the log that is being fetched.
+type logRequest struct {
+	session *Session
+	after   uint64 // the place up to which all was taken
+	end     uint64 // place of the last broadcast at that time
+}
+
+// loaded is called by the Store, from any goroutine.
+func (p logRequest) loaded(es []Entry, more bool, err error) {
+	s := p.session
 	var todo sessionFlags
 	s.app.broker.withScratch(func(sc *Scratch) {
 		s.mu.Lock()
@@ -145,10 +172,10 @@ func (s *Session) logLoaded(after uint64, es []Entry, more bool, err error) {
 		case err != nil:
 			s.app.broker.cfg.Logger.Error("broadcasts_unreadable", "client_id", s.clientID, "error", err)
 			s.link.End(err)
-		case s.extra.reader.logTaken != after: // gone and back meanwhile
+		case s.extra.reader.logTaken != p.after: // gone and back meanwhile
 			s.pump(sc)
 		default:
-			s.addBroadcasts(sc, es, more)
+			s.addBroadcasts(sc, p, es, more)
 			s.pump(sc)
 		}
 		todo = s.release()
@@ -158,7 +185,7 @@ func (s *Session) logLoaded(after uint64, es []Entry, more bool, err error) {
 
 // addBroadcasts puts messages from the log at the end of the mailbox, as far as
 // there is room; the rest comes again.
-func (s *Session) addBroadcasts(sc *Scratch, es []Entry, more bool) {
+func (s *Session) addBroadcasts(sc *Scratch, p logRequest, es []Entry, more bool) {
 	sub := s.logSubscription()
 	if sub == nil {
 		return
@@ -168,6 +195,10 @@ func (s *Session) addBroadcasts(sc *Scratch, es []Entry, more bool) {
 	all := true
 	for i := range es {
 		m := es[i].Message
+		if r.logHeld[es[i].Log] {
+			r.logTaken = es[i].Log
+			continue
+		}
 		if !s.fits(m.size()) {
 			r.logNeeds = m.size() // asked for again once there is room
 			all = false
@@ -184,10 +215,10 @@ func (s *Session) addBroadcasts(sc *Scratch, es []Entry, more bool) {
 		s.enqueue(sc, &it, nil)
 	}
 	// What was published meanwhile is in the log, as its end tells, or will be offered.
-	if end := s.app.logEnd.Load(); all && !more {
+	if all && !more {
 		if len(es) == 0 {
-			r.logTaken = max(r.logTaken, end) // nothing is left of what was there
+			r.logTaken = max(r.logTaken, p.end) // nothing is left of what was there
 		}
-		r.logBehind = r.logTaken < end
+		r.logBehind = r.logTaken < s.app.logEnd.Load()
 	}
 }

@@ -58,6 +58,8 @@ type appended struct {
 	session *Session
 	op      *publishOp // the publisher's; nil if nobody waits
 	seq     uint64
+	log     uint64        // its place in the App's log; 0 for none
+	logs    *atomic.Int32 // counts those with such a place that are being stored; nil if it has none
 	size    int
 	qos2    bool // the Session waits for it
 	release bool // see noteReceived
@@ -81,6 +83,9 @@ func (a *appended) Committed(err error) {
 	} else if was := a.state.Swap(appendSafe); a.qos2 && was == appendReturned {
 		a.session.app.broker.resumer.post(a.session)
 	}
+	if a.logs != nil {
+		a.logs.Add(-1)
+	}
 	if a.op != nil {
 		a.op.Committed(err)
 	}
@@ -88,7 +93,7 @@ func (a *appended) Committed(err error) {
 
 // appendMailbox gives k the next place in the mailbox; op is told when it is safe.
 func (s *Session) appendMailbox(sc *Scratch, k *item, op *publishOp) {
-	a := &appended{session: s, op: op, size: k.msg.size(), qos2: k.qos == 2}
+	a := &appended{session: s, op: op, log: k.log, size: k.msg.size(), qos2: k.qos == 2}
 	b := &s.box
 	a.seq = b.next
 	k.seq = b.next
@@ -103,6 +108,10 @@ func (s *Session) appendMailbox(sc *Scratch, k *item, op *publishOp) {
 	}
 	if k.group != nil {
 		e.Group = groupFilter(k.group)
+	}
+	if k.log != 0 {
+		a.logs = &s.more().logs
+		a.logs.Add(1)
 	}
 	s.app.broker.store.Append(b.id, e, a)
 	if a.qos2 && !a.state.CompareAndSwap(appendCalled, appendReturned) {
@@ -158,11 +167,11 @@ func (s *Session) appendFailed(a *appended) {
 				return // settled meanwhile
 			}
 			it.lost, it.unsafe = true, nil
-			s.app.broker.resumer.post(s) // what is behind it need not wait for it any more
-			if it.log != 0 {             // it comes from the log again
-				s.rewindLog(it.log)
-			}
 		}
+		if a.log != 0 && !s.asleep() && s.extra != nil && !s.has(flagLoading) { // it comes from the log again
+			s.rewindLog(a.log)
+		}
+		s.app.broker.resumer.post(s) // something may wait behind it
 		s.countOut(a.size)
 		sc.gauges.queued.add(-1)
 		sc.gauges.queuedBytes.add(-a.size)
@@ -170,22 +179,31 @@ func (s *Session) appendFailed(a *appended) {
 }
 
 // findStored returns what is in RAM of the entry seq.
-func (s *Session) findStored(seq uint64) *item {
+func (s *Session) findStored(seq uint64) (found *item) {
+	s.eachStored(func(it *item) {
+		if it.seq == seq {
+			found = it
+		}
+	})
+	return found
+}
+
+// eachStored calls f with what is in RAM of the mailbox.
+func (s *Session) eachStored(f func(*item)) {
 	if b := s.backlog; b != nil {
 		for i := range b.queued.len() {
-			if it := b.queued.at(i); it.seq == seq {
-				return it
+			if it := b.queued.at(i); it.seq != 0 {
+				f(it)
 			}
 		}
 	}
 	if w := s.window; w != nil {
 		for i := range w.holds.len() {
-			if h := w.holds.at(i); h.item.seq == seq {
-				return &h.item
+			if it := &w.holds.at(i).item; it.seq != 0 {
+				f(it)
 			}
 		}
 	}
-	return nil
 }
 
 // resultOf is the outcome of a write.

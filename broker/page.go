@@ -71,7 +71,7 @@ func (s *Session) addPage(sc *Scratch, p pageRequest, es []Entry, more bool) {
 			released: e.Released, addressed: e.Addressed, dup: e.Seq <= r.sent,
 		}
 		r.loaded = e.Seq
-		r.logTaken = max(r.logTaken, e.Log)
+		r.hold(e.Log)
 		if e.Seq < r.dropBefore && (!e.Addressed || e.Released) {
 			s.unstore(sc, &it) // owed to a Session that is no more
 			continue
@@ -98,22 +98,12 @@ func (s *Session) recount(sc *Scratch) {
 		return
 	}
 	count, bytes := 0, 0
-	add := func(it *item) {
-		if it.seq != 0 && !it.lost {
+	s.eachStored(func(it *item) {
+		if !it.lost {
 			count++
 			bytes += it.msg.size()
 		}
-	}
-	if b := s.backlog; b != nil {
-		for i := range b.queued.len() {
-			add(b.queued.at(i))
-		}
-	}
-	if w := s.window; w != nil {
-		for i := range w.holds.len() {
-			add(&w.holds.at(i).item)
-		}
-	}
+	})
 	s.setCount(sc, count, bytes)
 }
 

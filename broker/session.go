@@ -116,6 +116,7 @@ type extra struct {
 	unremoved  atomic.Int32    // receipts that are being removed from the Store, or that it has failed to remove
 	releasing  []*appended     // QoS 2 releases that wait until they are safe
 	connect    *pendingConnect // while the record is being fetched
+	logs       atomic.Int32    // broadcasts whose entries are being stored: if that fails, the log is read again
 	resend     PacketID        // delivery from which repetition goes on; 0 if it is complete
 	reader     reader
 	record     recordState
@@ -136,14 +137,15 @@ type box struct {
 //
 //	loaded < next
 type reader struct {
-	loaded     uint64 // the largest seq that has been in RAM
-	behind     bool   // entries after loaded are in the Store only
-	sent       uint64 // entries up to this one may have been sent to the client
-	dropBefore uint64 // entries before this one are owed if they are addressed, else not
-	logTaken   uint64 // place in the App's log up to which all has been taken
-	logBehind  bool   // messages after logTaken are in the log only
-	logNeeds   int    // bytes of the next one of them, if there was no room for it
-	cursor     uint64 // what the Store's cursor says, or less
+	loaded     uint64          // the largest seq that has been in RAM
+	behind     bool            // entries after loaded are in the Store only
+	sent       uint64          // entries up to this one may have been sent to the client
+	dropBefore uint64          // entries before this one are owed if they are addressed, else not
+	logTaken   uint64          // place in the App's log up to which all has been taken
+	logHeld    map[uint64]bool // places after logTaken that the mailbox has; nil is none
+	logBehind  bool            // messages after logTaken are in the log only
+	logNeeds   int             // bytes of the next one of them, if there was no room for it
+	cursor     uint64          // what the Store's cursor says, or less
 }
 
 func newSession(a *App, clientID string) *Session {
