@@ -98,6 +98,13 @@ func (r *publishReceipt) give(mb Mailbox, append func()) {
 	st.End(tx)
 }
 
+// take takes back that a mailbox has the message, because the Store has failed to keep it.
+func (r *publishReceipt) take(mb Mailbox) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.given = slices.DeleteFunc(slices.Clone(r.given), func(o Mailbox) bool { return o == mb })
+}
+
 // finish reports the end of one thing the op waits for.
 func (op *publishOp) finish(r Result) {
 	for {

@@ -31,12 +31,12 @@ func (srv *Server) newRights(a broker.Access, id *broker.Identity, now time.Dura
 // allows asks the client's Permissions, then the Authorizer, and counts what is
 // denied. What neither decides is allowed.
 func (c *conn) allows(action broker.Action, name string, qos packet.QoS, retain bool) bool {
-	if c.rights == nil {
+	if c.rights() == nil {
 		return true
 	}
-	a := c.rights.access
+	a := c.rights().access
 	a.Action, a.Topic, a.QoS, a.Retain = action, name, broker.QoS(qos), retain
-	if c.ls.srv.decide(c.rights, &a) != broker.Deny {
+	if c.ls.srv.decide(c.rights(), &a) != broker.Deny {
 		return true
 	}
 	count(&c.ls.srv.stats.denied)

@@ -44,8 +44,7 @@ type conn struct {
 	keepAlive   time.Duration // 1.5 times what the client has asked for; 0 is none
 	heard       time.Duration // loop time of the last sign of life
 	unfinished  uint32        // bytes there were then of a packet that had not come in full
-	rights      *rights       // nil if nobody is asked what the client may do
-	login       *login        // while it is being found out who the client is, and while it has an authentication method
+	who         *who          // nil if nothing is to be known of the client beyond its Session
 	session     *broker.Session
 	epoch       uint64
 	expiry      uint32
@@ -77,7 +76,7 @@ func (c *conn) take(nc *netloop.Conn, data []byte) (consumed int) {
 			limit = min(limit, maxConnect)
 		case connected:
 		case connecting:
-			if c.login == nil || !c.login.awaits {
+			if c.login() == nil || !c.login().awaits {
 				return c.holdBack(nc, data, consumed)
 			}
 			limit = min(limit, maxConnect)
@@ -187,7 +186,7 @@ func (c *conn) OnTimer(nc *netloop.Conn) {
 	case refused:
 		c.close(broker.ErrQuotaExceeded, packet.QuotaExceeded)
 	case connected:
-		if r := c.rights; r != nil && r.expires != 0 && r.expires <= nc.Now() {
+		if r := c.rights(); r != nil && r.expires != 0 && r.expires <= nc.Now() {
 			c.close(errExpired, packet.NotAuthorized)
 			return
 		}
@@ -232,7 +231,7 @@ func (c *conn) armTimer() {
 	if c.keepAlive > 0 {
 		wait = max(c.heard+c.keepAlive-now, 1)
 	}
-	if r := c.rights; r != nil && r.expires != 0 && (wait == 0 || r.expires-now < wait) {
+	if r := c.rights(); r != nil && r.expires != 0 && (wait == 0 || r.expires-now < wait) {
 		wait = max(r.expires-now, 1)
 	}
 	c.nc.SetTimer(wait)

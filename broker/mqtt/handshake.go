@@ -32,9 +32,9 @@ func (c *conn) enter(p *packet.Connect, answer *packet.ConnAck, identity *broker
 		answer.AssignedClientID = id // v5 [MQTT-3.1.3-7]
 	}
 	app := c.ls.srv.appOf(c.listener(), identity)
-	c.rights = c.ls.srv.newRights(broker.Access{
+	c.setRights(c.ls.srv.newRights(broker.Access{
 		App: app.Name(), ClientID: id, User: userOf(p, identity), Remote: remoteOf(c.nc.RemoteAddr()).Addr(),
-	}, identity, c.nc.Now())
+	}, identity, c.nc.Now()))
 	if err := c.checkWill(p); err != nil {
 		return err
 	}
@@ -56,8 +56,8 @@ func (c *conn) enter(p *packet.Connect, answer *packet.ConnAck, identity *broker
 		Will:           willOf(p.Will),
 		Link:           c,
 	}
-	if l := c.login; l != nil && l.exchange == nil {
-		c.login = nil // nothing of it is needed any more
+	if l := c.login(); l != nil && l.exchange == nil {
+		c.setLogin(nil) // nothing of it is needed any more
 	} else if l != nil {
 		l.connect, l.answer, l.request.Password = nil, nil, nil
 	}

@@ -37,10 +37,44 @@ type login struct {
 	anew     bool // the client was connected already
 }
 
+// who is what is known of few clients; see conn.who.
+type who struct {
+	login  *login  // while it is being found out who the client is, and while it has an authentication method
+	rights *rights // nil if nobody is asked what the client may do
+}
+
+func (c *conn) login() *login {
+	if c.who == nil {
+		return nil
+	}
+	return c.who.login
+}
+
+func (c *conn) rights() *rights {
+	if c.who == nil {
+		return nil
+	}
+	return c.who.rights
+}
+
+func (c *conn) setLogin(l *login)   { c.setWho(who{l, c.rights()}) }
+func (c *conn) setRights(r *rights) { c.setWho(who{c.login(), r}) }
+
+func (c *conn) setWho(w who) {
+	switch {
+	case w == (who{}):
+		c.who = nil
+	case c.who == nil:
+		c.who = &w
+	default:
+		*c.who = w
+	}
+}
+
 // listener returns where the client has come in.
 func (c *conn) listener() *Listener {
-	if c.login != nil && c.login.from != nil {
-		return c.login.from
+	if c.login() != nil && c.login().from != nil {
+		return c.login().from
 	}
 	return &Listener{App: broker.DefaultApp}
 }
@@ -58,7 +92,7 @@ func (c *conn) authenticate(p *packet.Connect, answer *packet.ConnAck) error {
 		return c.enter(p, answer, &broker.Identity{})
 	}
 	l := &login{from: from, connect: p, answer: answer, method: p.AuthMethod}
-	c.login = l
+	c.setLogin(l)
 	l.request = broker.ConnectRequest{
 		App: from.App, ClientID: p.ClientID, User: p.Username, HasUser: p.HasUsername,
 		Password: p.Password, HasPassword: p.HasPassword,
@@ -91,7 +125,7 @@ func (c *conn) method(name string) broker.EnhancedAuthenticator {
 
 // step has the exchange take the client's data.
 func (c *conn) step(data []byte) error {
-	x := c.login.exchange
+	x := c.login().exchange
 	return c.ask(func(ctx context.Context) decided {
 		answer, d, id, err := x.Step(ctx, data)
 		return decided{answer: answer, decision: d, identity: id, err: err}
@@ -100,7 +134,7 @@ func (c *conn) step(data []byte) error {
 
 // ask has f carried out beside the loops.
 func (c *conn) ask(f func(context.Context) decided) error {
-	c.login.busy = true
+	c.login().busy = true
 	if !c.ls.srv.pool.ask(authJob{c: c, ask: f}) {
 		return &packet.Error{Code: packet.ServerBusy, Version: c.version, Op: "read CONNECT", Err: errAuthBusy}
 	}
@@ -109,7 +143,7 @@ func (c *conn) ask(f func(context.Context) decided) error {
 
 // onDecision goes on with what has been decided about the client.
 func (c *conn) onDecision(d decided) {
-	l := c.login
+	l := c.login()
 	if c.state == closed || l == nil {
 		return
 	}
@@ -158,10 +192,10 @@ func (c *conn) deny(l *login) {
 
 // renew lets a client go on that has authenticated anew: v5 4.12.1.
 func (c *conn) renew(d decided) {
-	l := c.login
+	l := c.login()
 	if d.identity != nil && c.session != nil {
 		a := broker.Access{App: c.session.App().Name(), ClientID: c.session.ClientID(), User: l.request.User, Remote: l.request.Remote.Addr()}
-		c.rights = c.ls.srv.newRights(a, d.identity, c.nc.Now())
+		c.setRights(c.ls.srv.newRights(a, d.identity, c.nc.Now()))
 		c.armTimer()
 	}
 	c.put(packet.AppendAuth(c.controlBuf(), &packet.Auth{Reason: packet.Success, Method: l.method, Data: d.answer}, c.maxPacket))
@@ -173,7 +207,7 @@ func (c *conn) onAuth(f packet.Frame) error {
 	if err != nil {
 		return err
 	}
-	l := c.login
+	l := c.login()
 	switch {
 	case l == nil || l.exchange == nil: // v5 [MQTT-4.12.0-6]
 		return protocolError("read AUTH", errNoAuthMethod)

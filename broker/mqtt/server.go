@@ -82,7 +82,7 @@ func (srv *Server) appOf(from *Listener, id *broker.Identity) *broker.App {
 // HandlerOf returns a function that makes the handlers of a listener's connections, as NewHandler does.
 func (srv *Server) HandlerOf(from *Listener) func(*netloop.Conn) netloop.Handler {
 	return func(nc *netloop.Conn) netloop.Handler {
-		return &conn{nc: nc, ls: srv.loops[nc.Loop().Index()], login: &login{from: from}}
+		return &conn{nc: nc, ls: srv.loops[nc.Loop().Index()], who: &who{login: &login{from: from}}}
 	}
 }
 
