@@ -39,7 +39,8 @@ type Config struct {
 	// MaxSubscriptions bounds the subscriptions of one Session. Default 1,000.
 	MaxSubscriptions int
 	// DropOldest has the oldest messages leave a queue or mailbox that is full,
-	// those excepted that have been sent. Otherwise new ones wait, or are refused.
+	// those excepted that are in flight, or that the client may have begun to receive with
+	// QoS 2. Otherwise new ones wait, or are refused.
 	DropOldest bool
 	// FlashTimeout is how long a lasting Session that has lost its connection keeps what it has in
 	// RAM, so that a client which is soon back needs nothing from the Store. Default 30 s; negative

@@ -50,18 +50,27 @@ func (s *Session) filterQueue(sc *Scratch, keep func(*item) bool, reason DropRea
 	}
 }
 
-// dropOldest removes the oldest messages that have not been sent until there is
-// room for size bytes.
+// dropOldest removes the oldest messages until there is room for size bytes. What the client may have begun to
+// receive with QoS 2 stays: its Packet Identifier must not be used for another message.
 func (s *Session) dropOldest(sc *Scratch, size int) {
 	b := s.backlog
-	for b != nil && b.queued.len() > 0 && !s.fits(size) && !b.queued.at(0).released {
+	for b != nil && b.queued.len() > 0 && !s.fits(size) && !b.queued.at(0).begun() {
 		s.dequeue(sc, true)
 		sc.Counters.Dropped[DropOldest].add(1)
 	}
-	if !s.fits(size) && s.persistent() && (b == nil || b.queued.len() == 0) && !s.has(flagPaging|flagLoading) && s.behind() {
+	if b != nil && !s.fits(size) {
+		s.filterQueue(sc, func(it *item) bool { return it.begun() || s.fits(size) }, DropOldest)
+	}
+	if !s.fits(size) && s.persistent() && !s.has(flagPaging|flagLoading) && s.behind() && s.extra.reader.looked()+1 < s.box.next {
 		s.flags |= flagPaging | flagMakeRoom
 	}
 }
+
+// begun tells whether the client may have begun to receive it with QoS 2.
+func (it *item) begun() bool { return it.released || it.qos == 2 && it.dup }
+
+// looked is up to where the mailbox has been read, or looked through for messages to drop.
+func (r *reader) looked() uint64 { return max(r.loaded, r.kept) }
 
 // oldestPage is how many messages are fetched at a time to be dropped.
 const oldestPage = 64
@@ -74,13 +83,14 @@ func (s *Session) fetchOldest() {
 		s.mu.Unlock()
 		return
 	}
-	id, after := s.box.id, s.extra.reader.loaded
+	p := pageRequest{session: s, box: s.box.id, after: s.extra.reader.looked(), next: s.box.next}
 	s.mu.Unlock()
-	s.app.broker.store.Load(id, after, oldestPage, pageBytes, s.oldestLoaded)
+	s.app.broker.store.Load(p.box, p.after, oldestPage, pageBytes, p.oldestLoaded)
 }
 
 // oldestLoaded is called by the Store, from any goroutine.
-func (s *Session) oldestLoaded(es []Entry, _ bool, err error) {
+func (p pageRequest) oldestLoaded(es []Entry, _ bool, err error) {
+	s := p.session
 	var todo sessionFlags
 	s.app.broker.withScratch(func(sc *Scratch) {
 		s.mu.Lock()
@@ -90,7 +100,7 @@ func (s *Session) oldestLoaded(es []Entry, _ bool, err error) {
 			return
 		}
 		if err == nil {
-			s.dropEntries(sc, es)
+			s.dropEntries(sc, p, es)
 		}
 		s.goOnWaiting(sc)
 		todo = s.release()
@@ -98,9 +108,9 @@ func (s *Session) oldestLoaded(es []Entry, _ bool, err error) {
 	s.carryOut(todo)
 }
 
-// dropEntries removes as many of es, the oldest in the Store, as it takes to
+// dropEntries removes as many of es, the oldest in the Store that have not been looked at, as it takes to
 // let the first publisher in that waits, and a few more.
-func (s *Session) dropEntries(sc *Scratch, es []Entry) {
+func (s *Session) dropEntries(sc *Scratch, p pageRequest, es []Entry) {
 	r := &s.extra.reader
 	for i := range es {
 		e := &es[i]
@@ -108,16 +118,28 @@ func (s *Session) dropEntries(sc *Scratch, es []Entry) {
 		if b == nil || b.waiting.len() == 0 || s.fits(b.waiting.at(0).msg.size()) && i >= oldestPage/2 {
 			return
 		}
-		if e.Seq != r.loaded+1 && e.Seq <= r.loaded {
+		if e.Seq <= r.loaded {
 			continue // read meanwhile
 		}
-		r.loaded = e.Seq
-		it := item{msg: e.Message, seq: e.Seq, log: e.Log}
-		s.unstore(sc, &it)
-		sc.Counters.Dropped[DropOldest].add(1)
+		it := item{msg: e.Message, seq: e.Seq, log: e.Log, qos: e.QoS, released: e.Released, dup: e.Seq <= r.sent}
+		if it.begun() || r.kept > r.loaded {
+			r.kept = e.Seq
+		} else {
+			r.loaded = e.Seq
+		}
+		if !it.begun() {
+			s.unstore(sc, &it)
+			sc.Counters.Dropped[DropOldest].add(1)
+		}
 	}
-	if len(es) == 0 { // there is nothing there: what was counted has expired
+	switch {
+	case len(es) > 0:
+	case r.kept > r.loaded:
+		r.kept = max(r.kept, p.next-1)
+	case s.box.next == p.next: // there is nothing there: what was counted has expired
 		s.recountEmpty(sc)
+	default:
+		r.loaded = max(r.loaded, p.next-1)
 	}
 }
 

@@ -138,6 +138,7 @@ type box struct {
 //	loaded < next
 type reader struct {
 	loaded     uint64          // the largest seq that has been in RAM
+	kept       uint64          // entries after loaded, up to this one, that must not be dropped to make room
 	behind     bool            // entries after loaded are in the Store only
 	sent       uint64          // entries up to this one may have been sent to the client
 	dropBefore uint64          // entries before this one are owed if they are addressed, else not

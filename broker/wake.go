@@ -25,7 +25,10 @@ func (s *Session) recordLoaded(r *SessionRecord, err error) {
 			}
 		case err != nil:
 			s.recordUnreadable(sc, p, err)
-		case r == nil && s.box.id != 0: // it has expired just now
+		case s.box.id != 0 && (r == nil || r.outlived(s.app.broker.deadlines.wallNow().UnixMilli())): // it has expired just now
+			if r != nil { // it is kept for what was addressed to the device
+				s.restore(sc, r)
+			}
 			s.finish(sc)
 			if p != nil {
 				s.app.broker.Connect(sc, p.c, p.done)
