@@ -112,7 +112,7 @@ func TestSleepReceipts(t *testing.T) {
 				n = a.be(t, n, c)
 				c = n.connect(t, "c", expiry(never))
 				for id, want := range map[broker.PacketID]broker.Result{1: broker.Repeated, 2: broker.NoSubscribers, 65535: broker.Repeated} {
-					p := c.publishID(id)
+					p := c.repeatID(id)
 					synctest.Wait()
 					if got := p.outcome(); got != want {
 						t.Errorf("publish %d: got result %d, want %d", id, got, want)
