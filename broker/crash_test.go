@@ -244,18 +244,21 @@ func (w *crashWorld) check() {
 		if m.accepted {
 			accepted++
 		}
+		// A Store that fails to keep one entry and keeps the next, and a crash before that is known, may leave a partial
+		// receipt which says too much. storage/badger does not: after a failed commit it writes nothing.
+		torn := w.faults && m.qos == 2 && m.parked && m.refused
 		total := 0
 		for _, c := range w.clients {
 			n := m.got[c.name]
 			total += n
-			if m.accepted && n == 0 && c.owed(m) {
+			if m.accepted && n == 0 && c.owed(m) && !torn {
 				w.t.Errorf("%s never got %+v", c.name, *m)
 			}
 			if n > 1 && m.qos == 2 && !m.mayRepeat && !m.refused && !w.faults && !c.nomad {
 				w.t.Errorf("%s got %d times %+v", c.name, n, *m)
 			}
 		}
-		if m.topic[0] == 's' && (m.accepted && total == 0 || total > 1 && m.qos == 2 && !m.mayRepeat && !m.refused && !w.faults) {
+		if m.topic[0] == 's' && (m.accepted && total == 0 && !torn || total > 1 && m.qos == 2 && !m.mayRepeat && !m.refused && !w.faults) {
 			w.t.Errorf("the group got %d times %+v", total, *m)
 		}
 	}

@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"hash/fnv"
+	"io"
 	"time"
 	"unsafe"
 )
@@ -71,6 +73,15 @@ func (m *Message) Keep() *Message {
 		m.kept = &c
 	}
 	return m.kept
+}
+
+// print tells m from other messages, also after a restart.
+func (m *Message) print() uint64 {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, m.TopicName)
+	_, _ = h.Write([]byte{0})
+	_, _ = h.Write(m.Payload)
+	return h.Sum64()
 }
 
 // share tells that m is owed to several, so that a Store may keep it once.

@@ -77,6 +77,7 @@ type publishReceipt struct {
 	owner *Session
 	box   Mailbox
 	id    PacketID
+	print uint64
 
 	mu    sync.Mutex
 	given []Mailbox // guarded by mu: those that have the message
@@ -93,7 +94,7 @@ func (r *publishReceipt) give(mb Mailbox, append func()) {
 	st := r.owner.app.broker.store
 	tx := st.Begin()
 	r.given = slices.Concat(r.given, []Mailbox{mb})
-	st.AddPartialReceipt(r.box, r.id, r.given, nil)
+	st.AddPartialReceipt(r.box, r.id, PartialReceipt{r.print, r.given}, nil)
 	append() // last: a Store that answers at once completes the receipt
 	st.End(tx)
 }
@@ -189,9 +190,9 @@ func (sc *Scratch) storeReceipt(p *Publish, box Mailbox, result Result) {
 		st.RemoveReceipt(box, id, sc.waits())
 	case !result.OK():
 	case sc.parked:
-		sc.op.receipt = &publishReceipt{owner: p.Session, box: box, id: id, given: slices.Clone(sc.given)}
+		sc.op.receipt = &publishReceipt{owner: p.Session, box: box, id: id, print: p.Message.print(), given: slices.Clone(sc.given)}
 		if len(sc.given) > 0 {
-			st.AddPartialReceipt(box, id, sc.given, nil)
+			st.AddPartialReceipt(box, id, PartialReceipt{p.Message.print(), sc.given}, nil)
 		}
 	default:
 		sc.broker.store.AddReceipt(box, p.PacketID, sc.waits())

@@ -8,10 +8,10 @@ import "sync/atomic"
 // even if the client is lost in between and comes back, or the node restarts:
 // those of a lasting Session are in the Store.
 type receipt struct {
-	pending  bool       // the publish has no result yet
-	restored bool       // it is from before the Session was woken
-	waiter   Completion // of a repetition that came while it had none
-	given    []Mailbox  // partial: the publish is not accepted, but these have it
+	pending  bool           // the publish has no result yet
+	restored bool           // it is from before the Session was woken
+	waiter   Completion     // of a repetition that came while it had none
+	partial  PartialReceipt // if Given is not empty: the publish is not accepted, but these have it
 }
 
 // receive notes a QoS 2 publish under its Packet Identifier. result is Accepted
@@ -32,12 +32,16 @@ func (s *Session) receive(p *Publish) (result Result, box Mailbox, given []Mailb
 	x, id := s.more(), p.PacketID
 	r, known := x.received[id]
 	if known && r.restored && !p.Dup {
-		known, r.given = false, nil
+		known = false
 	}
+	partial := known && len(r.partial.Given) > 0
 	switch {
-	case !known || r.given != nil && !r.pending:
-		s.setReceipt(id, receipt{pending: true, given: r.given})
-		return Accepted, s.receiptBox(), r.given
+	case partial && !r.pending && r.partial.Print == p.Message.print():
+		s.setReceipt(id, receipt{pending: true})
+		return Accepted, s.receiptBox(), r.partial.Given
+	case !known || partial && !r.pending:
+		s.setReceipt(id, receipt{pending: true})
+		return Accepted, s.receiptBox(), nil
 	case !r.pending:
 		return Repeated, 0, nil
 	case p.Deferrer != nil:

@@ -179,8 +179,8 @@ func (s *Session) restore(sc *Scratch, r *SessionRecord) {
 	for _, id := range r.Received {
 		s.setReceipt(id, receipt{restored: true})
 	}
-	for id, given := range r.Partial {
-		s.setReceipt(id, receipt{restored: true, given: given})
+	for id, p := range r.Partial {
+		s.setReceipt(id, receipt{restored: true, partial: p})
 	}
 	if s.subs == nil {
 		s.subs = r.Subscriptions

@@ -58,9 +58,9 @@ type Store interface {
 
 	// AddReceipt notes a QoS 2 publish of the mailbox's client that was accepted and is not released yet.
 	AddReceipt(mb Mailbox, id PacketID, c Commit)
-	// AddPartialReceipt notes a QoS 2 publish that has not been accepted yet by all it is owed to: the mailboxes
-	// given have it. AddReceipt takes its place. given, which is not empty, is not used after the call has returned.
-	AddPartialReceipt(mb Mailbox, id PacketID, given []Mailbox, c Commit)
+	// AddPartialReceipt notes a QoS 2 publish that has not been accepted yet by all it is owed to.
+	// AddReceipt takes its place. p.Given is not used after the call has returned.
+	AddPartialReceipt(mb Mailbox, id PacketID, p PartialReceipt, c Commit)
 	// RemoveReceipt forgets it, partial or not.
 	RemoveReceipt(mb Mailbox, id PacketID, c Commit)
 
@@ -125,6 +125,12 @@ type Entry struct {
 	Group           string // the Shared Subscription, "$share/{ShareName}/{filter}", through which it came; "" if none
 }
 
+// PartialReceipt tells who has a QoS 2 publish that has not been accepted by all.
+type PartialReceipt struct {
+	Print uint64    // of the message, so that it is not taken for another one under the same Packet Identifier
+	Given []Mailbox // that have it; not empty
+}
+
 // SessionRecord is what is stored of a persistent Session.
 type SessionRecord struct {
 	// Stored by SaveSession.
@@ -143,10 +149,10 @@ type SessionRecord struct {
 	WillAt        int64 // when the Will is due, in ms since 1970; 0 if that is not decided
 
 	// Found by LoadSession; not stored with the record. Sessions leaves them out.
-	Received     []PacketID             // QoS 2 publishes received and not released
-	Partial      map[PacketID][]Mailbox // those not accepted by all, and the mailboxes that have them; not in Received
-	Cursor       uint64                 // place in the App's log up to which all was taken
-	Count, Bytes int                    // of the entries in the mailbox, as Message.Size counts
+	Received     []PacketID                  // QoS 2 publishes received and not released
+	Partial      map[PacketID]PartialReceipt // those not accepted by all; not in Received
+	Cursor       uint64                      // place in the App's log up to which all was taken
+	Count, Bytes int                         // of the entries in the mailbox, as Message.Size counts
 }
 
 // EndsAt is when the record and all that belongs to it may be deleted, in ms since 1970; 0 is never.

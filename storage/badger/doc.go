@@ -37,7 +37,7 @@
 //	                                   would follow the s
 //	m mailbox (8) 1                    cursor in the App's log (uvarint)
 //	m mailbox (8) 2 Packet Identifier (2)   receipt of a QoS 2 publish; no value, or if it is partial
-//	                                   the mailboxes that have the message (uvarint each)
+//	                                   the message's print (8) and the mailboxes that have it (uvarint each)
 //	m mailbox (8) 3 Seq (8)            entry; until the mailbox's age, or the message's end if that is earlier and QoS is 1
 //	d mailbox (8)                      tombstone; no value
 //	y number (8)                       body, a message; until an hour after the last entry that it was written for

@@ -99,23 +99,26 @@ func (s *Store) describeKey(r *broker.SessionRecord, item *bdb.Item) error {
 	})
 }
 
-// addReceipt takes in a receipt. One that is partial has the numbers of mailboxes as its value.
+// addReceipt takes in a receipt. One that is partial has a value.
 func addReceipt(r *broker.SessionRecord, id broker.PacketID, value []byte) error {
 	if len(value) == 0 {
 		r.Received = append(r.Received, id)
 		return nil
 	}
-	var given []broker.Mailbox
-	for d := (decoder{b: value}); len(d.b) > 0; {
-		given = append(given, broker.Mailbox(d.uvarint()))
+	if len(value) <= 8 {
+		return errCorrupt
+	}
+	p := broker.PartialReceipt{Print: binary.BigEndian.Uint64(value)}
+	for d := (decoder{b: value[8:]}); len(d.b) > 0; {
+		p.Given = append(p.Given, broker.Mailbox(d.uvarint()))
 		if err := d.err(); d.bad {
 			return err
 		}
 	}
 	if r.Partial == nil {
-		r.Partial = make(map[broker.PacketID][]broker.Mailbox)
+		r.Partial = make(map[broker.PacketID]broker.PartialReceipt)
 	}
-	r.Partial[id] = given
+	r.Partial[id] = p
 	return nil
 }
 

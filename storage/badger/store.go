@@ -142,9 +142,9 @@ func (s *Store) SetCursor(mb broker.Mailbox, seq uint64) {
 }
 
 // AddPartialReceipt implements broker.Store.
-func (s *Store) AddPartialReceipt(mb broker.Mailbox, id broker.PacketID, given []broker.Mailbox, c broker.Commit) {
-	var value []byte
-	for _, g := range given {
+func (s *Store) AddPartialReceipt(mb broker.Mailbox, id broker.PacketID, p broker.PartialReceipt, c broker.Commit) {
+	value := binary.BigEndian.AppendUint64(nil, p.Print)
+	for _, g := range p.Given {
 		value = binary.AppendUvarint(value, uint64(g))
 	}
 	s.q.push(&op{kind: opPut, cost: costOf(len(value)), mb: mb, c: c, x: &opExtra{key: receiptKey(mb, id), value: value}}, true)

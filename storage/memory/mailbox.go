@@ -21,7 +21,7 @@ type mailbox struct {
 	entries  []broker.Entry
 	bytes    int // of entries' messages
 	received []broker.PacketID
-	partial  map[broker.PacketID][]broker.Mailbox
+	partial  map[broker.PacketID]broker.PartialReceipt
 }
 
 func (st *Store) mailbox(mb broker.Mailbox) *mailboxShard { return &st.mailboxes[mb%shards] }
@@ -161,13 +161,13 @@ func (st *Store) SetCursor(mb broker.Mailbox, seq uint64) {
 }
 
 // AddPartialReceipt implements broker.Store.
-func (st *Store) AddPartialReceipt(mb broker.Mailbox, id broker.PacketID, given []broker.Mailbox, c broker.Commit) {
+func (st *Store) AddPartialReceipt(mb broker.Mailbox, id broker.PacketID, p broker.PartialReceipt, c broker.Commit) {
 	st.with(mb, func(m *mailbox) {
 		m.received = slices.DeleteFunc(m.received, func(o broker.PacketID) bool { return o == id })
 		if m.partial == nil {
-			m.partial = make(map[broker.PacketID][]broker.Mailbox)
+			m.partial = make(map[broker.PacketID]broker.PartialReceipt)
 		}
-		m.partial[id] = slices.Clone(given)
+		m.partial[id] = broker.PartialReceipt{Print: p.Print, Given: slices.Clone(p.Given)}
 	})
 	committed(c)
 }

@@ -145,10 +145,10 @@ func (st *Faulty) SetCursor(mb broker.Mailbox, seq uint64) {
 }
 
 // AddPartialReceipt implements broker.Store.
-func (st *Faulty) AddPartialReceipt(mb broker.Mailbox, id broker.PacketID, given []broker.Mailbox, c broker.Commit) {
-	given = slices.Clone(given)
+func (st *Faulty) AddPartialReceipt(mb broker.Mailbox, id broker.PacketID, p broker.PartialReceipt, c broker.Commit) {
+	p.Given = slices.Clone(p.Given)
 	st.write(Call{Op: OpAddPartialReceipt, Mailbox: mb, PacketID: id}, c,
-		func(c broker.Commit) { st.inner.AddPartialReceipt(mb, id, given, c) }, mailboxQueue(mb))
+		func(c broker.Commit) { st.inner.AddPartialReceipt(mb, id, p, c) }, mailboxQueue(mb))
 }
 
 // AddReceipt implements broker.Store.

@@ -32,13 +32,14 @@ func testPartialReceipts(t *testing.T, st broker.Store) {
 	c := newCommits()
 	st.SaveSession(sessionKey, &broker.SessionRecord{Expiry: 1, Mailbox: mb}, nil)
 	given := []broker.Mailbox{0, 1 << 40, 7}
-	st.AddPartialReceipt(mb, 1, []broker.Mailbox{7}, c.next())
-	st.AddPartialReceipt(mb, 2, []broker.Mailbox{9}, c.next())
+	st.AddPartialReceipt(mb, 1, broker.PartialReceipt{Print: 1, Given: []broker.Mailbox{7}}, c.next())
+	st.AddPartialReceipt(mb, 2, broker.PartialReceipt{Print: 2, Given: []broker.Mailbox{9}}, c.next())
 	st.AddReceipt(mb, 3, c.next())
-	st.AddPartialReceipt(mb, 1, given, c.next()) // replaces the first
+	st.AddPartialReceipt(mb, 1, broker.PartialReceipt{Print: 1<<64 - 1, Given: given}, c.next()) // replaces the first
 	given[0] = 99
 	got := loadSession(t, st, sessionKey)
-	if !slices.Equal(got.Received, []broker.PacketID{3}) || len(got.Partial) != 2 || !slices.Equal(got.Partial[1], []broker.Mailbox{0, 1 << 40, 7}) {
+	if !slices.Equal(got.Received, []broker.PacketID{3}) || len(got.Partial) != 2 || got.Partial[1].Print != 1<<64-1 ||
+		!slices.Equal(got.Partial[1].Given, []broker.Mailbox{0, 1 << 40, 7}) {
 		t.Errorf("partial: got %v and %v, want 3, and 1 and 2", got.Received, got.Partial)
 	}
 	st.AddReceipt(mb, 1, c.next())

@@ -160,7 +160,7 @@ func (l *Listener) option(name, value string) error {
 			return fmt.Errorf("client-cert %q: write none, optional or required", value)
 		}
 	case "proxy":
-		for _, text := range strings.Split(value, ",") {
+		for text := range strings.SplitSeq(value, ",") {
 			prefix, err := parsePrefix(text)
 			if err != nil {
 				return err
