@@ -23,6 +23,7 @@ type Conn struct {
 	loop *Loop
 	h    Handler
 	nc   *streamConn // portable engines only
+	wire *wire       // nil for a plain socket; has an owner for each field
 
 	// owned by the loop
 	in       []byte // tail of an incomplete packet
@@ -36,6 +37,7 @@ type Conn struct {
 	resumed  bool   // ResumeRead or Again has been called since OnData began
 	dialing  bool   // connect has not finished
 	eof      bool   // the peer has ended its stream; closed once output is written
+	filtered bool   // wire decodes and encodes; set before there is output and not changed after
 
 	// guarded by mu
 	mu       sync.Mutex
@@ -148,7 +150,7 @@ func (c *Conn) resumeInput() {
 
 // postInput has left-over input handed over in the loop's next turn.
 func (c *Conn) postInput() {
-	if len(c.in) > 0 && !c.again {
+	if !c.again && (len(c.in) > 0 || c.filtered && c.wire.err != nil) {
 		c.again = true
 		c.loop.Post((*inputTask)(c))
 	}
@@ -157,7 +159,13 @@ func (c *Conn) postInput() {
 // inputTask hands left-over input to the handler again.
 type inputTask Conn
 
-func (t *inputTask) Run(*Loop) { (*Conn)(t).inputAgain() }
+func (t *inputTask) Run(*Loop) {
+	c := (*Conn)(t)
+	c.inputAgain()
+	if c.filtered {
+		c.wire.conclude()
+	}
+}
 
 // inputAgain does what an inputTask was posted for, unless that has been done.
 func (c *Conn) inputAgain() {
@@ -171,9 +179,11 @@ func (c *Conn) inputAgain() {
 	if c.held() || c.ended {
 		return // resuming posts another one
 	}
-	in := c.in
-	c.in = nil
-	c.deliver(in, true, nil)
+	if len(c.in) > 0 {
+		in := c.in
+		c.in = nil
+		c.deliver(in, true, nil)
+	}
 }
 
 // lastInput is called when the peer's stream has ended. It hands over what is
@@ -264,6 +274,9 @@ func (c *Conn) end(err error, grace bool) {
 	c.mu.Lock()
 	c.state |= outFinish
 	c.state &^= outRefused
+	if c.filtered {
+		c.wire.closingLocked(err)
+	}
 	dirty := c.state&outDirty != 0
 	c.state |= outDirty
 	c.mu.Unlock()

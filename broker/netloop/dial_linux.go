@@ -83,8 +83,12 @@ func sockaddr(network, address string) (int, unix.Sockaddr, error) {
 	return 0, nil, fmt.Errorf("%w: network %q", ErrUnsupported, network)
 }
 
-// RemoteAddr asks the socket for the peer's address; nil when it is gone.
+// RemoteAddr is the peer's address, or whom its PROXY header has named. Without
+// such a header the socket is asked, and it is nil when that is gone.
 func (c *Conn) RemoteAddr() net.Addr {
+	if c.wire != nil && c.wire.remote != nil {
+		return c.wire.remote
+	}
 	if c.nc != nil {
 		return c.nc.RemoteAddr()
 	}

@@ -217,16 +217,19 @@ func (c *Conn) onReadable() {
 	// An incomplete packet's tail goes in front of what is read, so that a stream
 	// of packets across reads costs no buffer of their joint size.
 	tail := 0
-	if len(c.in) <= len(l.buf)/2 {
+	if len(c.in) <= len(l.buf)/2 && c.tailInFront() {
 		tail = copy(l.buf, c.in)
 	}
 	n, errno := rawRead(c.fd, l.buf[tail:])
 	switch {
 	case n > 0:
 		l.stats.bytesIn.Add(uint64(n))
-		if tail > 0 {
+		switch {
+		case c.filtered:
+			c.wire.received(l.buf[:tail+n], tail)
+		case tail > 0:
 			c.inputJoined(l.buf[:tail+n])
-		} else {
+		default:
 			c.input(l.buf[:n])
 		}
 		if !c.ended {
@@ -287,6 +290,7 @@ func (c *Conn) release() {
 	}
 	l, fd := c.loop, c.fd
 	l.wheel.disarm(&c.timer)
+	c.left()
 	if int(fd) < len(l.poller.byFD) && l.poller.byFD[fd] == c { // not if connect failed at once
 		l.poller.byFD[fd] = nil
 	}
@@ -298,10 +302,7 @@ func (c *Conn) release() {
 		c.mu.Unlock()
 		return
 	}
-	if c.out != nil {
-		c.out.reset()
-		c.out = nil
-	}
+	c.dropLocked()
 	c.mu.Unlock()
 	unix.Close(int(fd))
 	l.engine.open.Add(-1)

@@ -22,25 +22,19 @@ func (c *Conn) flush(by *Loop) {
 // wroteAll is called with c.mu held when nothing waits any more; it unlocks
 // and tells the connection's loop what has become due.
 func (c *Conn) wroteAll() {
-	if c.out != nil {
-		c.out.reset()
-		c.out = nil
-	}
+	c.dropLocked()
 	c.noteProgress()
 }
 
 // noteProgress is called with c.mu held after a write; it unlocks.
 func (c *Conn) noteProgress() {
 	var due outState
-	n := 0
-	if c.out != nil {
-		n = c.out.n
-	}
+	n := c.waitingLocked()
 	if c.state&outRefused != 0 && n <= c.loop.engine.cfg.LowWater {
 		c.state &^= outRefused
 		due |= outRefused
 	}
-	if c.state&(outFinish|outFinished) == outFinish && n == 0 {
+	if c.state&(outFinish|outFinished) == outFinish && !c.pendingLocked() {
 		c.state |= outFinished
 		due |= outFinish
 	}
@@ -58,10 +52,7 @@ func (c *Conn) failed(err error) {
 	c.writeErr = err
 	c.state |= outClosed
 	c.state &^= outRefused | outBlocked
-	if c.out != nil {
-		c.out.reset()
-		c.out = nil
-	}
+	c.dropLocked()
 	c.mu.Unlock()
 	c.loop.Post((*writeErrorTask)(c))
 }
@@ -70,7 +61,7 @@ func (c *Conn) failed(err error) {
 // read them.
 func (c *Conn) throttleIfFlooded() {
 	c.mu.Lock()
-	flooded := c.out != nil && c.out.n > 2*c.loop.engine.cfg.HighWater &&
+	flooded := c.waitingLocked() > 2*c.loop.engine.cfg.HighWater &&
 		c.state&(outBlocked|outWriting) != 0
 	if flooded {
 		c.state |= outRefused // so that progress is reported
@@ -112,7 +103,7 @@ func (t *writeErrorTask) Run(*Loop) {
 // read: what has been put out for it is written first.
 func (c *Conn) gone(err error) {
 	c.mu.Lock()
-	waiting := c.out != nil && c.out.n > 0
+	waiting := c.waitingLocked() > 0
 	if c.writeErr != nil {
 		err = c.writeErr // the first to be noticed tells more
 	}

@@ -1,6 +1,7 @@
 package netloop
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -32,23 +33,24 @@ const (
 
 // Listener accepts connections for an engine.
 type Listener struct {
-	engine     *Engine
-	ln         net.Listener
-	newHandler func(*Conn) Handler
-	done       chan struct{}
-	closeOnce  sync.Once
-	onError    func(error)
-	dup        *os.File // the listening socket once more, for epoll engines
+	engine    *Engine
+	ln        net.Listener
+	cfg       ListenConfig
+	plain     bool                // there is nothing between socket and handler
+	tls       *tls.Config         // cfg.TLS as prepared
+	sniffed   map[bool][]Protocol // what is told apart, outside TLS and within (true)
+	done      chan struct{}
+	closeOnce sync.Once
+	dup       *os.File // the listening socket once more, for epoll engines
 }
 
-// Listen accepts from ln until Close, Shutdown or an error that does not pass.
-// The engine owns ln from then on, unless Listen returns an error. newHandler is called for each connection,
-// on an unspecified goroutine, before OnOpen; it must not use the connection.
-// onError, if not nil, is told of each accept error; the listener backs off
-// and goes on, so that a node out of descriptors serves those it has. With
-// epoll, ln must be a TCP or Unix listener of package net.
-func (e *Engine) Listen(ln net.Listener, newHandler func(*Conn) Handler, onError func(error)) (*Listener, error) {
-	l := &Listener{engine: e, ln: ln, newHandler: newHandler, done: make(chan struct{}), onError: onError}
+// ListenWith accepts from ln until Close, Shutdown or an error that does not
+// pass. The engine owns ln from then on, unless ListenWith returns an error. cfg
+// must not change any more. With epoll, ln must be a TCP or Unix listener of
+// package net.
+func (e *Engine) ListenWith(ln net.Listener, cfg ListenConfig) (*Listener, error) {
+	l := &Listener{engine: e, ln: ln, cfg: cfg, done: make(chan struct{})}
+	l.prepare()
 	accept := l.acceptPortable
 	if !e.cfg.Portable {
 		// Not any syscall.Conn: a type that embeds one may have an Accept of its own.
@@ -129,8 +131,8 @@ func (l *Listener) run(accept func() error) {
 			return
 		}
 		l.engine.acceptErrors.Add(1)
-		if l.onError != nil {
-			l.onError(err)
+		if l.cfg.OnError != nil {
+			l.cfg.OnError(err)
 		}
 		t := time.NewTimer(pause)
 		select {
@@ -153,8 +155,16 @@ func (l *Listener) acceptPortable() error {
 		_ = tc.SetKeepAliveConfig(keepAlive)
 	}
 	l.engine.accepted.Add(1)
-	if !l.engine.startPortable(l.engine.nextLoop(), nc, l.newHandler) {
+	newHandler, release, ok := l.take(addrOf(nc.RemoteAddr()))
+	if !ok {
 		nc.Close()
+		return nil
+	}
+	if !l.engine.startPortable(l.engine.nextLoop(), nc, newHandler) {
+		nc.Close()
+		if release != nil {
+			release()
+		}
 	}
 	return nil
 }

@@ -39,6 +39,8 @@ type Loop struct {
 	now     time.Duration // since the engine's start, taken once a turn
 	wheel   wheel
 	buf     []byte             // read buffer, lent to OnData
+	plain   []byte             // what has been decrypted, lent to OnData; made when it is needed
+	raw     []byte             // what has been read and not yet been decrypted
 	dirty   []*Conn            // have output that this loop shall write
 	urgent  []*Conn            // of these: have so much that it should leave at once
 	foreign int                // connections of other loops in dirty

@@ -100,6 +100,15 @@ type Config struct {
 	// LowWater is the number of waiting bytes at which it takes them again.
 	// 0 means a quarter of HighWater.
 	LowWater int
+	// HandshakeWorkers is how many TLS handshakes may compute at the same time;
+	// those that wait for their peer do not count. 0 means one per loop.
+	HandshakeWorkers int
+	// HandshakeQueue is how many TLS handshakes may be under way, waiting ones
+	// included. Beyond it, connections are closed. 0 means 1024.
+	HandshakeQueue int
+	// HandshakesPerAddr is how many of them may come from one remote address,
+	// which for IPv6 is a /64. 0 means a quarter of HandshakeQueue.
+	HandshakesPerAddr int
 	// Now is the clock, for tests; it must not go back, and is called from any
 	// goroutine. nil means time.Now. An engine that sleeps does not notice that
 	// it has been moved: see SettleForTest.
@@ -119,6 +128,15 @@ func (cfg Config) withDefaults() Config {
 	if cfg.LowWater <= 0 || cfg.LowWater > cfg.HighWater {
 		cfg.LowWater = cfg.HighWater / 4
 	}
+	if cfg.HandshakeWorkers <= 0 {
+		cfg.HandshakeWorkers = cfg.Loops
+	}
+	if cfg.HandshakeQueue <= 0 {
+		cfg.HandshakeQueue = 1024
+	}
+	if cfg.HandshakesPerAddr <= 0 {
+		cfg.HandshakesPerAddr = max(cfg.HandshakeQueue/4, 1)
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -131,12 +149,13 @@ func (cfg Config) withDefaults() Config {
 // Engine runs the loops. Its methods may be called from any goroutine.
 type Engine struct {
 	// static
-	cfg       Config
-	start     time.Time
-	loops     []*Loop
-	wg        sync.WaitGroup  // loops, listeners, portable readers and writers
-	dialCtx   context.Context // portable: ends when Shutdown begins
-	stopDials context.CancelFunc
+	cfg        Config
+	start      time.Time
+	loops      []*Loop
+	handshakes *handshakes
+	wg         sync.WaitGroup  // loops, listeners, portable readers and writers
+	dialCtx    context.Context // portable: ends when Shutdown begins
+	stopDials  context.CancelFunc
 
 	next     atomic.Uint32 // round robin over loops
 	open     atomic.Int64  // connections whose descriptor is open
@@ -144,6 +163,8 @@ type Engine struct {
 	accepted atomic.Uint64
 
 	acceptErrors atomic.Uint64
+	notAdmitted  atomic.Uint64
+	unopened     atomic.Uint64
 
 	mu        sync.Mutex
 	listeners map[*Listener]struct{}
@@ -152,7 +173,7 @@ type Engine struct {
 // New starts an engine. Shutdown ends it.
 func New(cfg Config) (*Engine, error) {
 	cfg = cfg.withDefaults()
-	e := &Engine{cfg: cfg, start: cfg.Now(), listeners: make(map[*Listener]struct{})}
+	e := &Engine{cfg: cfg, start: cfg.Now(), listeners: make(map[*Listener]struct{}), handshakes: newHandshakes(cfg)}
 	e.dialCtx, e.stopDials = context.WithCancel(context.Background())
 	for i := range cfg.Loops {
 		l, err := newLoop(e, i)

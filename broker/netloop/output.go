@@ -79,6 +79,17 @@ func (o *output) addRef(ref []byte) {
 	o.n += len(ref)
 }
 
+// addCopy appends a copy of b.
+func (o *output) addCopy(b []byte) {
+	for len(b) > 0 {
+		o.grow(1)
+		k := min(len(b), cap(o.tail)-len(o.tail))
+		o.tail = append(o.tail, b[:k]...)
+		o.n += k
+		b = b[k:]
+	}
+}
+
 // push appends a segment. It reuses the places of written ones, so that the
 // list stays as long as what waits, even if the peer is always behind.
 func (o *output) push(s segment) {
@@ -156,7 +167,7 @@ func (c *Conn) Begin(n int) ([]byte, bool) {
 		c.mu.Unlock()
 		return nil, false
 	}
-	if c.out != nil && c.out.n > c.loop.engine.cfg.HighWater {
+	if c.waitingLocked() > c.loop.engine.cfg.HighWater {
 		c.state |= outRefused
 		c.mu.Unlock()
 		return nil, false
@@ -234,13 +245,11 @@ func (c *Conn) Write(by *Loop, b []byte) {
 	}
 }
 
-// Waiting returns the number of bytes that are put out and not yet written.
+// Waiting returns the number of bytes that are put out and not yet written,
+// encrypted or not.
 // May be called from any goroutine.
 func (c *Conn) Waiting() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.out == nil {
-		return 0
-	}
-	return c.out.n
+	return c.waitingLocked()
 }

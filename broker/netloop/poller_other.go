@@ -29,8 +29,13 @@ func (c *Conn) updateInterest()   { c.updatePortable() }
 func (c *Conn) release()          { c.releasePortable() }
 func (c *Conn) halfClose()        { c.halfClosePortable() }
 
-// RemoteAddr is the peer's address.
-func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+// RemoteAddr is the peer's address, or whom its PROXY header has named.
+func (c *Conn) RemoteAddr() net.Addr {
+	if c.wire != nil && c.wire.remote != nil {
+		return c.wire.remote
+	}
+	return c.nc.RemoteAddr()
+}
 
 func (ln *Listener) acceptRaw(syscall.RawConn) error          { return ErrUnsupported }
 func prepareListener(syscall.RawConn, bool) error             { return ErrUnsupported }

@@ -118,7 +118,11 @@ func (c *Conn) turn(data []byte, err error) bool {
 	l.now = l.engine.now()
 	if len(data) > 0 {
 		l.stats.bytesIn.Add(uint64(len(data)))
-		c.input(data)
+		if c.filtered {
+			c.wire.received(data, 0)
+		} else {
+			c.input(data)
+		}
 		if !c.ended {
 			c.throttleIfFlooded()
 		}
@@ -142,7 +146,7 @@ func (c *Conn) updatePortable() { c.nc.resume.Broadcast() }
 // startWriter is called with c.mu held and the connection neither writing nor
 // closed; it unlocks.
 func (c *Conn) startWriter() {
-	if c.out == nil || c.out.n == 0 {
+	if !c.pendingLocked() {
 		c.wroteAll()
 		return
 	}
@@ -156,26 +160,26 @@ func (c *Conn) writePortable() {
 	var pieces [maxSegments][]byte
 	for {
 		c.mu.Lock()
+		out := c.readyLocked()
 		if c.state&outClosed != 0 {
 			c.state &^= outWriting
-			c.out.reset()
-			c.out = nil
+			c.dropLocked()
 			c.mu.Unlock()
 			return
 		}
-		if c.out.n == 0 {
+		if out == nil {
 			c.state &^= outWriting
 			c.wroteAll()
 			return
 		}
-		bufs := net.Buffers(c.out.pieces(pieces[:0]))
+		bufs := net.Buffers(out.pieces(pieces[:0]))
 		c.mu.Unlock()
 
 		n, err := bufs.WriteTo(c.nc.Conn)
 		c.loop.stats.bytesOut.Add(uint64(n))
 
 		c.mu.Lock()
-		c.out.wrote(int(n))
+		out.wrote(int(n))
 		if err != nil {
 			c.state &^= outWriting
 			c.failed(err)
@@ -213,11 +217,11 @@ func (c *Conn) releasePortable() {
 	delete(c.loop.conns, c)
 	c.mu.Lock()
 	c.state |= outClosed
-	if c.state&outWriting == 0 && c.out != nil {
-		c.out.reset()
-		c.out = nil
+	if c.state&outWriting == 0 {
+		c.dropLocked()
 	}
 	c.mu.Unlock()
+	c.left()
 	c.nc.resume.Broadcast()
 	e := c.loop.engine
 	e.wg.Go(func() { // Close of a TLS connection writes, and may wait for the peer

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -202,26 +201,6 @@ func connect(t testing.TB, cfg Config, p *probe) (*Conn, *net.TCPConn) {
 	e := startEngine(t, cfg)
 	client := dialTCP(t, listen(t, e, func(*Conn) Handler { return p }))
 	return p.conn(), client
-}
-
-// connectUnix is connect over a Unix socket, which buffers little.
-func connectUnix(t testing.TB, cfg Config, p *probe) (*Conn, *net.UnixConn) {
-	t.Helper()
-	e := startEngine(t, cfg)
-	nl, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := e.Listen(nl, func(*Conn) Handler { return p }, nil); err != nil {
-		t.Fatal(err)
-	}
-	nc, err := net.Dial("unix", nl.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	check(t, nc.SetDeadline(time.Now().Add(patience)))
-	t.Cleanup(func() { nc.Close() })
-	return p.conn(), nc.(*net.UnixConn)
 }
 
 // check fails the test, without ending it, if err is not nil.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -75,11 +76,11 @@ func (ln *Listener) acceptRaw(sc syscall.RawConn) error {
 				return true
 			default:
 			}
-			fd, _, err := unix.Accept4(int(s), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+			fd, sa, err := unix.Accept4(int(s), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 			switch {
 			case err == nil:
 				ln.engine.accepted.Add(1)
-				ln.engine.openFD(fd, ln.newHandler)
+				ln.openFD(fd, sa)
 				accepted = true
 			case errors.Is(err, unix.EAGAIN):
 				return false
@@ -96,6 +97,25 @@ func (ln *Listener) acceptRaw(sc syscall.RawConn) error {
 		return err
 	}
 	return failed
+}
+
+// openFD starts an accepted connection, or closes it if it is not wanted.
+func (ln *Listener) openFD(fd int, sa unix.Sockaddr) {
+	var addr netip.Addr
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		addr = netip.AddrFrom4(sa.Addr)
+	case *unix.SockaddrInet6:
+		addr = netip.AddrFrom16(sa.Addr).Unmap()
+	}
+	newHandler, release, ok := ln.take(addr)
+	if !ok {
+		unix.Close(fd)
+		return
+	}
+	if !ln.engine.openFD(fd, newHandler) && release != nil {
+		release()
+	}
 }
 
 // prepareListener sets the options that accepted sockets inherit.

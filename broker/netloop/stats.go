@@ -13,13 +13,18 @@ const TurnBuckets = 22
 
 // Stats are counters of an engine since its start.
 type Stats struct {
-	Open         int64  // connections whose socket is open
-	Accepted     uint64 // connections accepted
-	AcceptErrors uint64 // errors of accept, such as no more descriptors
-	BytesIn      uint64
-	BytesOut     uint64
-	Turns        [TurnBuckets]uint64 // turns of the loops by duration
-	TurnTime     time.Duration       // spent in turns, all loops together
+	Open              int64  // connections whose socket is open
+	Accepted          uint64 // connections accepted
+	AcceptErrors      uint64 // errors of accept, such as no more descriptors
+	NotAdmitted       uint64 // connections that ListenConfig.Admit has refused
+	Unopened          uint64 // connections that ended before OnOpen, by their own or the peer's doing
+	Handshakes        uint64 // TLS handshakes that succeeded
+	HandshakesFailed  uint64 // those that did not
+	HandshakesRefused uint64 // those for which there was no place
+	BytesIn           uint64
+	BytesOut          uint64
+	Turns             [TurnBuckets]uint64 // turns of the loops by duration
+	TurnTime          time.Duration       // spent in turns, all loops together
 }
 
 // loopStats are written by one loop and read by anybody.
@@ -39,9 +44,14 @@ func (s *loopStats) turn(d time.Duration) {
 // Stats returns the engine's counters. It may be called at any time.
 func (e *Engine) Stats() Stats {
 	st := Stats{
-		Open:         e.open.Load(),
-		Accepted:     e.accepted.Load(),
-		AcceptErrors: e.acceptErrors.Load(),
+		Open:              e.open.Load(),
+		Accepted:          e.accepted.Load(),
+		AcceptErrors:      e.acceptErrors.Load(),
+		NotAdmitted:       e.notAdmitted.Load(),
+		Unopened:          e.unopened.Load(),
+		Handshakes:        e.handshakes.done.Load(),
+		HandshakesFailed:  e.handshakes.failed.Load(),
+		HandshakesRefused: e.handshakes.refused.Load(),
 	}
 	for _, l := range e.loops {
 		st.BytesIn += l.stats.bytesIn.Load()

@@ -12,13 +12,18 @@ import (
 // call; it unlocks.
 func (c *Conn) writeLocked(by *Loop) {
 	for total := 0; ; {
-		if c.out == nil || c.out.n == 0 {
+		fd := c.fd
+		out := c.readyLocked()
+		if c.state&outRelease != 0 {
+			c.freeLocked(fd)
+			return
+		}
+		if out == nil {
 			c.wroteAll()
 			return
 		}
 		c.state |= outWriting
-		pieces := c.out.pieces(by.poller.pieces[:0])
-		fd := c.fd
+		pieces := out.pieces(by.poller.pieces[:0])
 		c.mu.Unlock()
 
 		n, want, errno := by.poller.writev(fd, pieces)
@@ -27,17 +32,13 @@ func (c *Conn) writeLocked(by *Loop) {
 		c.mu.Lock()
 		c.state &^= outWriting
 		if c.state&outRelease != 0 {
-			c.out.reset()
-			c.out = nil
-			c.mu.Unlock()
-			unix.Close(int(fd))
-			c.loop.engine.open.Add(-1)
+			c.freeLocked(fd)
 			return
 		}
-		c.out.wrote(n)
+		out.wrote(n)
 		total += n
 		if n == want {
-			if total < maxFlush || c.out.n == 0 {
+			if total < maxFlush || c.waitingLocked() == 0 {
 				continue
 			}
 			c.writeLater()
@@ -58,6 +59,16 @@ func (c *Conn) writeLocked(by *Loop) {
 		}
 		return
 	}
+}
+
+// freeLocked closes the descriptor that release has left to the writer. It is
+// called with c.mu held; it unlocks.
+func (c *Conn) freeLocked(fd int32) {
+	c.state &^= outRelease
+	c.dropLocked()
+	c.mu.Unlock()
+	unix.Close(int(fd))
+	c.loop.engine.open.Add(-1)
 }
 
 // writeLater is called with c.mu held; it unlocks. The connection's loop goes on

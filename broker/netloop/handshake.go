@@ -1,0 +1,201 @@
+package netloop
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+)
+
+// ErrBusy closes a connection for whose TLS handshake there is no place.
+var ErrBusy = errors.New("netloop: too many TLS handshakes")
+
+// maxPending is how many bytes a peer may be ahead of its handshake.
+const maxPending = 64 << 10
+
+// handshakes are those of an engine that are under way. Each has a goroutine,
+// since crypto/tls cannot resume a handshake, but only as many compute at the
+// same time as there are slots: one that waits for its peer gives its slot back,
+// so that slow peers hold up nobody.
+//
+//	computing <= cap(slots); under way <= queue; of one address <= perAddr
+type handshakes struct {
+	// static
+	slots   chan struct{}
+	queue   int
+	perAddr int
+
+	done, failed, refused atomic.Uint64
+
+	mu       sync.Mutex
+	underWay int
+	byAddr   map[netip.Addr]int
+}
+
+func newHandshakes(cfg Config) *handshakes {
+	return &handshakes{
+		slots:   make(chan struct{}, cfg.HandshakeWorkers),
+		queue:   cfg.HandshakeQueue,
+		perAddr: cfg.HandshakesPerAddr,
+		byAddr:  make(map[netip.Addr]int),
+	}
+}
+
+// enter takes a place, or returns false if there is none. Unix sockets have no
+// address and no limit of their own.
+func (hs *handshakes) enter(addr netip.Addr) bool {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	if hs.underWay >= hs.queue || addr.IsValid() && hs.byAddr[addr] >= hs.perAddr {
+		hs.refused.Add(1)
+		return false
+	}
+	hs.underWay++
+	if addr.IsValid() {
+		hs.byAddr[addr]++
+	}
+	return true
+}
+
+func (hs *handshakes) leave(addr netip.Addr) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	hs.underWay--
+	if !addr.IsValid() {
+		return
+	}
+	if hs.byAddr[addr]--; hs.byAddr[addr] == 0 {
+		delete(hs.byAddr, addr)
+	}
+}
+
+// site is the address by which peers are counted: an IPv6 host has a whole /64
+// to itself.
+func site(addr netip.Addr) netip.Addr {
+	if !addr.Is6() {
+		return addr
+	}
+	p, err := addr.WithZone("").Prefix(64)
+	if err != nil {
+		return addr
+	}
+	return p.Addr()
+}
+
+// handshake is one that is under way. Its connection is on its loop as always,
+// which feeds it.
+type handshake struct {
+	// static
+	wire   *wire
+	pool   *handshakes
+	addr   netip.Addr
+	local  net.Addr                     // the listener's
+	remote net.Addr                     // as RemoteAddr
+	then   func(err error, rest []byte) // called on the loop
+	more   chan struct{}                // something has changed below; has room for one
+
+	// owned by the goroutine until it ends, then by the loop
+	err error
+
+	// guarded by mu
+	mu     sync.Mutex
+	in     []byte // read and not yet taken
+	end    error  // the connection has ended
+	paused bool   // the peer is too far ahead
+}
+
+// start runs the handshake. The connection's engine waits for its goroutine.
+func (h *handshake) start() {
+	h.more = make(chan struct{}, 1)
+	h.wire.conn.loop.engine.wg.Go(h.run)
+}
+
+func (h *handshake) run() {
+	h.pool.slots <- struct{}{}
+	h.err = h.wire.tls.Handshake()
+	<-h.pool.slots
+	h.pool.leave(h.addr)
+	if h.err != nil {
+		h.pool.failed.Add(1)
+	} else {
+		h.pool.done.Add(1)
+	}
+	h.wire.conn.loop.Post((*handshakeTask)(h))
+}
+
+// handshakeTask goes on with a connection after its handshake.
+type handshakeTask handshake
+
+func (t *handshakeTask) Run(*Loop) {
+	h := (*handshake)(t)
+	c := h.wire.conn
+	h.wire.hs = nil
+	if c.ended {
+		return
+	}
+	h.mu.Lock()
+	rest, paused := h.in, h.paused
+	h.mu.Unlock()
+	if paused {
+		c.ResumeRead()
+	}
+	h.then(h.err, rest)
+}
+
+// read is what crypto/tls reads with during the handshake.
+func (h *handshake) read(b []byte) (int, error) {
+	for {
+		h.mu.Lock()
+		n, end := copy(b, h.in), h.end
+		h.in = h.in[n:]
+		resume := h.paused && len(h.in) == 0
+		if resume {
+			h.paused = false
+		}
+		h.mu.Unlock()
+		if resume {
+			h.wire.conn.loop.PostFunc(h.wire.conn.ResumeRead)
+		}
+		if n > 0 || len(b) == 0 {
+			return n, nil
+		}
+		if end != nil {
+			return 0, end
+		}
+		<-h.pool.slots
+		<-h.more
+		h.pool.slots <- struct{}{}
+	}
+}
+
+// feed hands over what has been read. It is called on the loop.
+func (h *handshake) feed(data []byte) {
+	h.mu.Lock()
+	h.in = append(h.in, data...)
+	ahead := !h.paused && len(h.in) > maxPending
+	if ahead {
+		h.paused = true
+	}
+	h.mu.Unlock()
+	if ahead {
+		h.wire.conn.PauseRead()
+	}
+	h.changed()
+}
+
+// abort has the handshake end because the connection has.
+func (h *handshake) abort(err error) {
+	h.mu.Lock()
+	h.end = err
+	h.in = nil
+	h.mu.Unlock()
+	h.changed()
+}
+
+func (h *handshake) changed() {
+	select {
+	case h.more <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,215 @@
+package netloop
+
+import (
+	"bytes"
+	"crypto/sha1"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// maxUpgradeSize bounds the request that asks for a WebSocket, in bytes.
+const maxUpgradeSize = 8 << 10
+
+// maxUpgradeHeaders bounds the number of its header lines.
+const maxUpgradeHeaders = 100
+
+// webSocketGUID is what RFC 6455, 1.3 has appended to the key.
+const webSocketGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+// ErrUpgrade wraps what is wrong with a request for a WebSocket.
+var ErrUpgrade = errors.New("netloop: WebSocket upgrade refused")
+
+// WebSocketConfig says which requests for a WebSocket are granted. The zero
+// value is usable.
+type WebSocketConfig struct {
+	// Path is that of the request's URL, without query; "" means /mqtt.
+	Path string
+	// Origins are the web sites whose pages may connect, as browsers name
+	// them: https://example.org. Requests without Origin, from other clients than
+	// browsers, are granted. nil does not look at it.
+	Origins []string
+}
+
+// subprotocols are those that are selected if offered, in order of preference.
+// v5 [MQTT-6.0.0-4] has only the first; clients of MQTT 3.1 offer the other.
+var subprotocols = []string{"mqtt", "mqttv3.1"}
+
+// refusal is an answer to a request that is not granted.
+type refusal struct {
+	status int
+	text   string
+}
+
+func (r *refusal) Error() string { return r.text }
+func (r *refusal) Unwrap() error { return ErrUpgrade }
+
+// answer is the HTTP response.
+func (r *refusal) answer() []byte {
+	extra := ""
+	if r.status == http.StatusUpgradeRequired {
+		extra = "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n"
+	}
+	return fmt.Appendf(nil, "HTTP/1.1 %d %s\r\n%sContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s\n",
+		r.status, http.StatusText(r.status), extra, len(r.text)+1, r.text)
+}
+
+func refuse(status int, text string) error { return &refusal{status, text} }
+
+// upgrade is what a request has said.
+type upgrade struct {
+	host, key, version, protocol, origin string
+	upgrade, connection                  bool // name websocket and upgrade
+	keys                                 int
+}
+
+// parseUpgrade looks for a request for a WebSocket at the beginning of b. It
+// returns the answer that grants it and the request's size, 0 while it is not
+// complete. The error is a *refusal.
+func (cfg *WebSocketConfig) parseUpgrade(b []byte) (answer []byte, size int, err error) {
+	if get := "GET "; !bytes.HasPrefix(b, []byte(get)[:min(len(get), len(b))]) {
+		return nil, 0, refuse(http.StatusBadRequest, "a WebSocket begins with GET")
+	}
+	end := bytes.Index(b[:min(len(b), maxUpgradeSize)], []byte("\r\n\r\n"))
+	if end < 0 {
+		if len(b) >= maxUpgradeSize {
+			return nil, 0, refuse(http.StatusRequestHeaderFieldsTooLarge, "the request is too long")
+		}
+		return nil, 0, nil
+	}
+	size = end + 4
+	line, headers, _ := strings.Cut(string(b[:end]), "\r\n")
+	if err := cfg.checkRequestLine(line); err != nil {
+		return nil, size, err
+	}
+	u, err := parseHeaders(headers)
+	if err != nil {
+		return nil, size, err
+	}
+	if err := cfg.check(u); err != nil {
+		return nil, size, err
+	}
+	sum := sha1.Sum([]byte(u.key + webSocketGUID))
+	return fmt.Appendf(nil, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: %s\r\n\r\n",
+		base64.StdEncoding.EncodeToString(sum[:]), u.protocol), size, nil
+}
+
+func (cfg *WebSocketConfig) checkRequestLine(line string) error {
+	parts := strings.Split(line, " ")
+	if len(parts) != 3 || strings.ContainsFunc(line, isControl) || !strings.HasPrefix(parts[1], "/") {
+		return refuse(http.StatusBadRequest, "the request line is malformed")
+	}
+	if parts[2] != "HTTP/1.1" {
+		return refuse(http.StatusBadRequest, "a WebSocket needs HTTP/1.1")
+	}
+	want := cfg.Path
+	if want == "" {
+		want = "/mqtt"
+	}
+	if path, _, _ := strings.Cut(parts[1], "?"); path != want {
+		return refuse(http.StatusNotFound, "there is nothing at this path")
+	}
+	return nil
+}
+
+// isControl tells what may not be in a request; horizontal tabs may.
+func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7F }
+
+// parseHeaders takes from the header lines what matters here.
+func parseHeaders(lines string) (u upgrade, err error) {
+	for i := 0; lines != ""; i++ {
+		var line string
+		line, lines, _ = strings.Cut(lines, "\r\n")
+		name, value, found := strings.Cut(line, ":")
+		if i >= maxUpgradeHeaders || !found || !isToken(name) || strings.ContainsFunc(value, isControl) {
+			return u, refuse(http.StatusBadRequest, "a header line is malformed")
+		}
+		value = strings.Trim(value, " \t")
+		switch strings.ToLower(name) {
+		case "host":
+			if u.host != "" {
+				return u, refuse(http.StatusBadRequest, "more than one Host")
+			}
+			u.host = value
+		case "upgrade":
+			u.upgrade = u.upgrade || hasToken(value, "websocket")
+		case "connection":
+			u.connection = u.connection || hasToken(value, "upgrade")
+		case "sec-websocket-key":
+			u.key = value
+			u.keys++
+		case "sec-websocket-version":
+			u.version = value
+		case "sec-websocket-protocol":
+			u.offer(value)
+		case "origin":
+			u.origin = value
+		case "content-length", "transfer-encoding":
+			if value != "0" {
+				return u, refuse(http.StatusBadRequest, "the request has a body")
+			}
+		}
+	}
+	return u, nil
+}
+
+// offer selects a subprotocol of a list.
+func (u *upgrade) offer(list string) {
+	for offered := range strings.SplitSeq(list, ",") {
+		offered = strings.Trim(offered, " \t")
+		i := slices.Index(subprotocols, offered) // names differ by case, too
+		if i >= 0 && (u.protocol == "" || i < slices.Index(subprotocols, u.protocol)) {
+			u.protocol = offered
+		}
+	}
+}
+
+// check decides upon a request.
+func (cfg *WebSocketConfig) check(u upgrade) error {
+	key, err := base64.StdEncoding.DecodeString(u.key)
+	switch {
+	case u.host == "":
+		return refuse(http.StatusBadRequest, "Host is missing")
+	case !u.upgrade || !u.connection:
+		return refuse(http.StatusUpgradeRequired, "this is for WebSockets")
+	case u.version != "13":
+		return refuse(http.StatusUpgradeRequired, "the WebSocket version must be 13")
+	case err != nil || len(key) != 16 || u.keys != 1:
+		return refuse(http.StatusBadRequest, "Sec-WebSocket-Key must be 16 bytes in base64")
+	case u.origin != "" && cfg.Origins != nil && !cfg.allows(u.origin):
+		return refuse(http.StatusForbidden, "pages of this origin may not connect")
+	case u.protocol == "":
+		// v5 [MQTT-6.0.0-3]: the client must offer it.
+		return refuse(http.StatusBadRequest, "the subprotocol mqtt must be offered")
+	}
+	return nil
+}
+
+func (cfg *WebSocketConfig) allows(origin string) bool {
+	return slices.ContainsFunc(cfg.Origins, func(o string) bool { return strings.EqualFold(o, origin) })
+}
+
+// hasToken tells whether a comma-separated list has token, in any case.
+func hasToken(list, token string) bool {
+	for t := range strings.SplitSeq(list, ",") {
+		if strings.EqualFold(strings.Trim(t, " \t"), token) {
+			return true
+		}
+	}
+	return false
+}
+
+// isToken tells whether s may be the name of a header (RFC 9110, 5.6.2).
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if c <= ' ' || c >= 0x7F || strings.IndexByte("\"(),/:;<=>?@[\\]{}", c) >= 0 {
+			return false
+		}
+	}
+	return s != ""
+}
