@@ -6,16 +6,21 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/cmd/holdfast/config"
 )
 
+// opened is a listener of the configuration that has its address.
+type opened struct {
+	net.Listener
+	want config.Listener
+}
+
 // listenAll opens every listener, or none and returns all faults.
-func listenAll(ctx context.Context, wanted []config.Listener) ([]net.Listener, error) {
-	var open []net.Listener
+func listenAll(ctx context.Context, wanted []config.Listener) ([]opened, error) {
+	var open []opened
 	var faults []error
 	for _, w := range wanted {
 		ln, err := listen(ctx, w.Network, w.Address)
@@ -23,12 +28,10 @@ func listenAll(ctx context.Context, wanted []config.Listener) ([]net.Listener, e
 			faults = append(faults, err)
 			continue
 		}
-		open = append(open, ln)
+		open = append(open, opened{ln, w})
 	}
 	if len(faults) > 0 {
-		for _, ln := range open {
-			_ = ln.Close()
-		}
+		closeAll(open)
 		return nil, errors.Join(faults...)
 	}
 	return open, nil
@@ -80,10 +83,14 @@ func removeStaleSocket(ctx context.Context, path string) error {
 	return nil
 }
 
-// listenerURL is the URL clients use for ln.
-func listenerURL(ln net.Listener) string {
-	if strings.HasPrefix(ln.Addr().Network(), "unix") {
-		return "unix://" + ln.Addr().String()
+// url is what clients use.
+func (o opened) url() string {
+	if o.want.Network == "unix" {
+		return "unix://" + o.Addr().String()
 	}
-	return "mqtt://" + ln.Addr().String()
+	u := o.want.Scheme + "://" + o.Addr().String()
+	if o.want.WebSocket {
+		u += o.want.Path
+	}
+	return u
 }

@@ -34,7 +34,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
 	c := config.Default()
 	c.Data = filepath.Join(t.TempDir(), "data")
-	r, err := startRoom(c, []net.Listener{ln}, slog.New(slog.DiscardHandler), registry)
+	r, err := startRoom(c, []opened{{Listener: ln}}, slog.New(slog.DiscardHandler), registry)
 	if err != nil {
 		t.Fatal(err)
 	}

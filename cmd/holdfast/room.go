@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"os"
 	"runtime"
 	"sync"
@@ -40,7 +39,7 @@ type mqttRoom struct {
 
 // startRoom wires the broker, its fronts and the event loops and serves the listeners, which it owns
 // from now on. It does not block.
-func startRoom(c *config.Config, listeners []net.Listener, log *slog.Logger, metrics prometheus.Registerer) (room, error) {
+func startRoom(c *config.Config, listeners []opened, log *slog.Logger, metrics prometheus.Registerer) (room, error) {
 	s := c.Broker
 	reserveProcessors(s.Loops)
 	engine, err := netloop.New(netloop.Config{Loops: s.Loops})
@@ -71,11 +70,8 @@ func startRoom(c *config.Config, listeners []net.Listener, log *slog.Logger, met
 		SysInterval:       orNone(s.SysInterval),
 		Version:           version,
 	}, engine)
-	onError := func(err error) { log.Warn("accept_error", "error", err) }
-	for _, ln := range listeners {
-		if _, err := engine.Listen(ln, r.mqtt.NewHandler, onError); err != nil {
-			return nil, errors.Join(err, r.abort())
-		}
+	if err := r.listen(c, listeners, log); err != nil {
+		return nil, errors.Join(err, r.abort())
 	}
 	if err := metrics.Register(center.NewCollector(r.broker, r.mqtt, engine, r.Store())); err != nil {
 		return nil, errors.Join(err, r.abort())

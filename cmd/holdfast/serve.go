@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"time"
 
@@ -38,7 +37,7 @@ Exit codes: 0 ended by a signal, 1 failure, 2 wrong command line, environment or
 `
 
 // startFunc is startRoom, or a test's.
-type startFunc func(*config.Config, []net.Listener, *slog.Logger, prometheus.Registerer) (room, error)
+type startFunc func(*config.Config, []opened, *slog.Logger, prometheus.Registerer) (room, error)
 
 func runServe(ctx context.Context, args []string, stdio Stdio) int {
 	return serve(ctx, args, stdio, startRoom)
@@ -86,7 +85,7 @@ func serveRoom(ctx context.Context, c *config.Config, log *slog.Logger, start st
 		return errors.Join(err, api.shutdown())
 	}
 	for _, ln := range listeners {
-		log.Info("listening", "url", listenerURL(ln))
+		log.Info("listening", "url", ln.url())
 	}
 	api.setStore(r.Store())
 	api.setState(center.Ready)
@@ -159,7 +158,7 @@ func (a *api) shutdown() error {
 	}
 }
 
-func closeAll(listeners []net.Listener) {
+func closeAll(listeners []opened) {
 	for _, ln := range listeners {
 		_ = ln.Close()
 	}

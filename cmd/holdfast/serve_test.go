@@ -21,7 +21,7 @@ import (
 
 // fakeRoom owns listeners and can be held in its Shutdown.
 type fakeRoom struct {
-	listeners []net.Listener
+	listeners []opened
 	hold      chan struct{} // Shutdown ends when it is closed
 }
 
@@ -48,7 +48,7 @@ type served struct {
 func startServe(t *testing.T, args ...string) *served {
 	t.Helper()
 	s := &served{room: &fakeRoom{hold: make(chan struct{})}, errs: new(buffer)}
-	start := func(_ *config.Config, lns []net.Listener, _ *slog.Logger, reg prometheus.Registerer) (room, error) {
+	start := func(_ *config.Config, lns []opened, _ *slog.Logger, reg prometheus.Registerer) (room, error) {
 		s.room.listeners = lns
 		return s.room, reg.Register(prometheus.NewCounter(prometheus.CounterOpts{Name: "holdfast_test_total"}))
 	}
@@ -160,7 +160,7 @@ func TestServeRefuses(t *testing.T) {
 		{"--listen mqtt://127.0.0.1:0 --api 127.0.0.1:0", exitFailure, "no room"},
 	} {
 		var errs buffer
-		start := func(*config.Config, []net.Listener, *slog.Logger, prometheus.Registerer) (room, error) {
+		start := func(*config.Config, []opened, *slog.Logger, prometheus.Registerer) (room, error) {
 			return nil, errors.New("no room")
 		}
 		code := serve(t.Context(), strings.Fields(tt.args), Stdio{Out: io.Discard, Err: &errs}, start)
