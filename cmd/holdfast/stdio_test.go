@@ -76,7 +76,7 @@ func startBroker(t *testing.T) (port string) {
 	}
 	c := config.Default()
 	c.Data = config.InMemory
-	r, err := startRoom(c, []net.Listener{ln}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	r, err := startRoom(c, []opened{{Listener: ln}}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
