@@ -168,7 +168,7 @@ func (s *Session) offerAsleep(sc *Scratch, it *item) Result {
 		sc.Counters.Dropped[DropOffline].add(1)
 		return Accepted
 	}
-	if !s.has(flagUncounted) && s.fits(it.msg.size()) && (!it.addressed || s.has(flagMail)) {
+	if !s.has(flagUncounted) && s.fits(it.msg.size()) && (!it.addressed || s.mailRecorded()) {
 		k := it.keep()
 		s.appendMailbox(sc, &k, sc.waits())
 		return Accepted
@@ -213,12 +213,11 @@ func (s *Session) accept(sc *Scratch, k *item, op *publishOp) {
 
 // enqueue is accept without sending. It returns true if k is in the queue.
 func (s *Session) enqueue(sc *Scratch, k *item, op *publishOp) bool {
-	if k.addressed && !s.has(flagMail) {
-		s.flags |= flagMail
+	if k.addressed && !s.mailRecorded() {
 		s.keepMailbox()
 		tx := s.app.broker.store.Begin() // without the record the entry would be lost
 		defer s.app.broker.store.End(tx)
-		s.saveRecord(nil)
+		s.recordMail()
 	}
 	if s.persistent() {
 		s.appendMailbox(sc, k, op)
