@@ -32,7 +32,7 @@ func TestEveryFault(t *testing.T) {
 				t.Run(fmt.Sprint(op, fault, killed), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						w := newCrashWorld(t, false, false)
-						w.faults, w.least = true, 20
+						w.faults, w.least = true, 5
 						w.begin()
 						w.steps(200)
 						if fault == nil {
