@@ -1,5 +1,7 @@
 package broker
 
+import "time"
+
 // What is published to "broadcast/{App}" with QoS 1 or 2 goes into the App's
 // log, once, however many Sessions subscribe. One that is awake takes it like
 // any message; its mailbox refers to the log's copy. One that sleeps takes
@@ -66,8 +68,13 @@ func (s *Session) moveCursor(place uint64) {
 	}
 }
 
-// rewindLog has the log read again from place on, except for what there is of it.
+// logRetry is how long after a failure of the Store the log is read again.
+const logRetry = time.Second
+
+// rewindLog has the log read again from place on, in a while, except for what there is of it.
 func (s *Session) rewindLog(place uint64) {
+	s.extra.logAt = s.app.broker.deadlines.now() + logRetry
+	s.schedule()
 	r := &s.extra.reader
 	r.logTaken = min(r.logTaken, place-1)
 	delete(r.logHeld, place)
@@ -130,7 +137,7 @@ func (s *Session) logBehind() bool { return s.extra != nil && s.extra.reader.log
 // wantLog has unlock fetch what the Session has missed in the log, once its mailbox has
 // been read: that is where it comes after.
 func (s *Session) wantLog() {
-	if !s.logBehind() || s.behind() || s.has(flagPaging|flagLogging|flagEnded) || s.backlog != nil && s.backlog.waiting.len() > 0 {
+	if !s.logBehind() || s.extra.logAt != 0 || s.behind() || s.has(flagPaging|flagLogging|flagEnded) || s.backlog != nil && s.backlog.waiting.len() > 0 {
 		return
 	}
 	if r := &s.extra.reader; r.logTaken >= s.app.logEnd.Load() || !s.followsLog() {

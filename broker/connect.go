@@ -197,7 +197,7 @@ func (s *Session) settleDeadlines(will *Will) {
 	}
 	x := s.more()
 	s.app.broker.flash.giveBack(x)
-	x.will, x.willAt, x.expireAt, x.slowAt, x.dozeAt, x.heldUntil = will, 0, 0, 0, 0, 0
+	x.will, x.willAt, x.expireAt, x.slowAt, x.dozeAt, x.heldUntil, x.logAt = will, 0, 0, 0, 0, 0, 0
 	x.sleptAt = time.Time{}
 	if bl := s.backlog; bl != nil && bl.waiting.len() > 0 {
 		s.watchProgress() // the new connection has its own chance

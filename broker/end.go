@@ -48,7 +48,7 @@ func (s *Session) Detach(sc *Scratch, epoch uint64, how Leave) {
 func (s *Session) schedule() {
 	x := s.extra
 	var at time.Duration
-	for _, t := range [...]time.Duration{x.willAt, x.expireAt, x.slowAt, x.dozeAt, x.heldUntil} {
+	for _, t := range [...]time.Duration{x.willAt, x.expireAt, x.slowAt, x.dozeAt, x.heldUntil, x.logAt} {
 		if t != 0 && (at == 0 || t < at) {
 			at = t
 		}
@@ -85,6 +85,10 @@ func (b *Broker) onDeadline(s *Session) {
 		if x.heldUntil != 0 && x.heldUntil <= now {
 			x.heldUntil = 0
 			s.flags &^= flagHeld
+			s.pump(sc)
+		}
+		if x.logAt != 0 && x.logAt <= now {
+			x.logAt = 0
 			s.pump(sc)
 		}
 		if x.dozeAt != 0 && x.dozeAt <= now {
@@ -186,7 +190,7 @@ func (s *Session) retire(sc *Scratch, reason error) leftovers {
 	s.flags = s.flags&(flagLoading|flagWake) | flagEnded
 	if x := s.extra; x != nil {
 		left.will, x.will = x.will, nil
-		x.willAt, x.expireAt, x.slowAt, x.dozeAt, x.heldUntil = 0, 0, 0, 0, 0
+		x.willAt, x.expireAt, x.slowAt, x.dozeAt, x.heldUntil, x.logAt = 0, 0, 0, 0, 0, 0
 		s.app.broker.deadlines.set(x, 0)
 		s.app.broker.flash.giveBack(x)
 	}

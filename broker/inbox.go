@@ -3,6 +3,7 @@ package broker
 import (
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -70,6 +71,43 @@ func (s *Session) makeInbox() {
 	x := s.more()
 	x.sleptAt = b.deadlines.wallNow()
 	x.reader.dropBefore = noSession
+	s.recordMail(nil)
+}
+
+// mailRecorded tells whether it is on disk that the mailbox may hold mail. Until it is, the record goes with
+// each mail.
+func (s *Session) mailRecorded() bool {
+	if s.asleep() || s.extra == nil || s.extra.mail == nil {
+		return s.has(flagMail) && !s.has(flagUnrecorded)
+	}
+	return s.extra.mail.safe.Load()
+}
+
+// recordMail saves the record of a Session that gets mail. op, if not nil, waits for it.
+func (s *Session) recordMail(op *publishOp) {
+	s.flags = s.flags&^flagUnrecorded | flagMail
+	m := &mailRecord{op: op}
+	if op != nil {
+		op.left.Add(1)
+	}
+	s.more().mail = m
+	s.saveRecord(m)
+}
+
+// mailRecord is the record of a Session that has got its first mail. It is the Store's Commit.
+type mailRecord struct {
+	op   *publishOp // the first mail's; nil if nobody waits
+	safe atomic.Bool
+}
+
+// Committed implements Commit.
+func (m *mailRecord) Committed(err error) {
+	if err == nil {
+		m.safe.Store(true)
+	}
+	if m.op != nil {
+		m.op.Committed(err)
+	}
 }
 
 // inboxExpiry is how long the mailbox of a device is kept that has no Session,

@@ -44,9 +44,9 @@ func (s *Session) dropMailbox() {
 	s.nextID = packetIDOf(s.box.next)
 	s.app.broker.store.DeleteSession(s.key(), s.box.id, nil)
 	s.box = box{}
-	s.flags &^= flagStored | flagMail
+	s.flags &^= flagStored | flagMail | flagUnrecorded
 	s.extra.reader = reader{}
-	s.extra.record = recordState{}
+	s.extra.record, s.extra.mail = recordState{}, nil
 	if s.extra.will != nil {
 		s.saveRecord(nil) // it is published if the node goes down
 	}

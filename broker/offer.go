@@ -171,7 +171,7 @@ func (s *Session) offerAsleep(sc *Scratch, it *item) Result {
 		sc.Counters.Dropped[DropOffline].add(1)
 		return Accepted
 	}
-	if !s.has(flagUncounted) && s.fits(it.msg.size()) && (!it.addressed || s.has(flagMail)) {
+	if !s.has(flagUncounted) && s.fits(it.msg.size()) && (!it.addressed || s.mailRecorded()) {
 		k := it.keep()
 		s.appendMailbox(sc, &k, sc.waits())
 		sc.note(s.box.id)
@@ -217,17 +217,11 @@ func (s *Session) accept(sc *Scratch, k *item, op *publishOp) {
 
 // enqueue is accept without sending. It returns true if k is in the queue.
 func (s *Session) enqueue(sc *Scratch, k *item, op *publishOp) bool {
-	if k.addressed && !s.has(flagMail) {
-		s.flags |= flagMail
+	if k.addressed && !s.mailRecorded() {
 		s.keepMailbox()
 		tx := s.app.broker.store.Begin() // without the record the entry would be lost
 		defer s.app.broker.store.End(tx)
-		if op != nil {
-			op.left.Add(1)
-			s.saveRecord(op)
-		} else {
-			s.saveRecord(nil)
-		}
+		s.recordMail(op)
 	}
 	if s.persistent() {
 		s.appendMailbox(sc, k, op)

@@ -146,7 +146,7 @@ func (s *Session) restore(sc *Scratch, r *SessionRecord) {
 	b := s.app.broker
 	s.expiry = r.Expiry
 	s.setCount(sc, r.Count, r.Bytes)
-	s.flags &^= flagUncounted | flagMail
+	s.flags &^= flagUncounted | flagMail | flagUnrecorded
 	if r.Mail || r.SleptAt == 0 {
 		s.flags |= flagMail
 	}

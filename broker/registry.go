@@ -87,6 +87,9 @@ func (s *Session) bequeath(to *Session) bool {
 		st.RemoveReceipt(s.box.id, id, nil)
 	}
 	to.box, to.flags = s.box, to.flags|flagStored|flagMail
+	if !s.mailRecorded() {
+		to.flags |= flagUnrecorded
+	}
 	to.more().reader = reader{
 		loaded: s.head() - 1, behind: true, sent: s.box.next - 1, dropBefore: s.box.next, logTaken: s.extra.reader.logTaken,
 	}

@@ -64,6 +64,7 @@ const (
 	flagHeld                                   // deliveries are put off: see fruitless.go
 	flagShared                                 // a subscription that is asleep too is shared
 	flagMail                                   // the mailbox may hold what was addressed to the device
+	flagUnrecorded                             // that has not been recorded
 	flagFetchRetained                          // unlock shall fetch retained messages
 	flagFetching                               // retained messages are being fetched
 )
@@ -111,6 +112,7 @@ type extra struct {
 	slowAt     time.Duration // when a slow consumer is ended; 0 for no such time
 	dozeAt     time.Duration // when an off-line Session is put to sleep; 0 for no such time
 	heldUntil  time.Duration // when deliveries that are put off begin; 0 for no such time
+	logAt      time.Duration // when the log is read again after a failure of the Store; 0 for no such time
 	progressed bool          // the client has taken something since slowAt was set
 	received   map[PacketID]receipt
 	unremoved  atomic.Int32    // receipts that are being removed from the Store, or that it has failed to remove
@@ -120,6 +122,7 @@ type extra struct {
 	resend     PacketID        // delivery from which repetition goes on; 0 if it is complete
 	reader     reader
 	record     recordState
+	mail       *mailRecord   // that there may be mail; nil if nothing has been recorded since it woke
 	flash      int           // bytes for which it counts among those that may come back soon
 	fruitless  uint8         // connections in a row that acknowledged nothing
 	purgedAt   time.Duration // when the queue was looked through for expired messages; 0 is never

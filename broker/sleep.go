@@ -124,6 +124,9 @@ func (s *Session) doze(sc *Scratch) bool {
 		w.states.drop()
 		w.recycle()
 	}
+	if s.has(flagMail) && !s.mailRecorded() {
+		s.flags |= flagUnrecorded
+	}
 	s.epoch.Store(0)
 	s.slept = x.sleptAt.Unix()
 	s.flags &^= flagReady | flagFull | flagHeld | flagFetch | flagMakeRoom | flagFetchLog | flagShared

@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +20,44 @@ func failAppend(payload string) func(storetest.Call) error {
 			return errBadSector
 		}
 		return nil
+	}
+}
+
+// TestEveryFault has each operation of the Store fail in turn, or the Store be held, while clients do all that they do,
+// and then kills the node or not. What was accepted by then arrives, and all goes on.
+func TestEveryFault(t *testing.T) {
+	for op := storetest.OpLoadSession; op <= storetest.OpLoadRetained; op++ {
+		for _, fault := range []error{errBadSector, broker.ErrStoreFull, nil} {
+			for _, killed := range []bool{false, true} {
+				t.Run(fmt.Sprint(op, fault, killed), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						w := newCrashWorld(t, false, false)
+						w.faults, w.least = true, 5
+						w.begin()
+						w.steps(200)
+						if fault == nil {
+							w.held = true
+							w.st.Hold(true)
+						}
+						w.st.Fail(func(c storetest.Call) error {
+							if c.Op == op && !(killed && c.Entry != nil && c.Entry.Log != 0) {
+								return fault
+							}
+							return nil
+						})
+						w.steps(150)
+						advance(5 * time.Second)
+						w.steps(150)
+						if killed {
+							w.crash()
+						}
+						w.settle()
+						w.check()
+						w.end()
+					})
+				})
+			}
+		}
 	}
 }
 
@@ -66,6 +105,7 @@ func TestBroadcastEntryFails(t *testing.T) {
 				advance(time.Minute)
 				s = n.connect(t, "s", expiry(never))
 			}
+			advance(2 * time.Second) // the log is read again after one
 			seen := make(map[string]int)
 			for _, d := range s.receive() {
 				if !d.dup {
