@@ -203,7 +203,8 @@ func (c *Conn) updateInterest() {
 	ev := unix.EpollEvent{Events: want, Fd: c.fd, Pad: c.gen}
 	if err := unix.EpollCtl(c.loop.poller.fd, unix.EPOLL_CTL_MOD, int(c.fd), &ev); err != nil {
 		c.mu.Lock()
-		c.writeErr = fmt.Errorf("watch socket: %w", err)
+		err := fmt.Errorf("watch socket: %w", err)
+		c.writeErr = &err
 		c.mu.Unlock()
 		c.loop.Post((*writeErrorTask)(c))
 	}
