@@ -55,15 +55,17 @@ func (b *Broker) Close() {
 	b.resumer.stop()
 }
 
+// savePace is how many records are saved at a time: the Store does not take any number.
+const savePace = 1000
+
 // saveAll saves the record of each Session that is awake.
 func (b *Broker) saveAll() {
-	const pace = 1000 // so many at a time: the Store does not take any number
 	n := 0
 	w := newWaiter()
 	for _, s := range b.sessions() {
-		if s.saveLast(w, n%pace == pace-1) {
+		if s.saveLast(w, n%savePace == savePace-1) {
 			n++
-			if n%pace == 0 {
+			if n%savePace == 0 {
 				_ = w.wait() // the record that there is does no harm
 			}
 		}

@@ -123,10 +123,12 @@ func (s *Session) indexSleeping(subs []Subscribe) (indexed int) {
 // finish deals with what had to wait until all was there.
 func (r *restorer) finish() {
 	b := r.broker
-	for _, l := range r.lost {
+	for i, l := range r.lost {
 		w := newWaiter()
 		b.store.SaveSession(l.key, l.rec, w)
-		w.wait() // a full Store leaves the record as it was, which does no harm
+		if i%savePace == savePace-1 || i == len(r.lost)-1 {
+			_ = w.wait() // a full Store leaves the record as it was, which does no harm
+		}
 	}
 	for _, s := range r.wills { // awake until then
 		b.withScratch(func(sc *Scratch) {
