@@ -31,9 +31,10 @@ func (a *App) broadcast(sc *Scratch, p *Publish) Result {
 	return sc.offerAll(&q, place)
 }
 
-// followsLog tells whether what is published to the log comes to the Session from there.
+// followsLog tells whether what is published to the log comes to the Session from there. To one that ends with its
+// connection it does as long as there is something that it has missed before.
 func (s *Session) followsLog() bool {
-	return s.lasting() && s.persistent() && s.logSubscription() != nil
+	return s.persistent() && (s.lasting() || s.logBehind()) && s.logSubscription() != nil
 }
 
 // leftToLog tells whether a broadcast that is offered need not be taken: the Session has it, or

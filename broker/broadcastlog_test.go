@@ -141,6 +141,36 @@ func TestBroadcastSubscribeAgain(t *testing.T) {
 	})
 }
 
+// TestBroadcastBecomesTransient reconnects a Session so that it ends with this connection. It gets what it has missed,
+// and what comes then, and leaves nothing behind.
+func TestBroadcastBecomesTransient(t *testing.T) {
+	for _, sleeps := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			n := newNode(t, broker.Config{})
+			s, p := n.connect(t, "s", expiry(never)), n.connect(t, "p")
+			s.subscribe(broadcasts, 1)
+			s.detach()
+			p.publishAllWait(broadcasts, 1, 1, 300)
+			if sleeps {
+				advance(time.Minute)
+			}
+			s = n.dial(t, "s")
+			p.publish(broadcasts, "301", 1)
+			s.s.Start(s.sc, s.epoch)
+			p.publish(broadcasts, "302", 1)
+			got := s.receive()
+			p.publish(broadcasts, "303", 1)
+			wantPayloads(t, "deliveries", append(got, s.receive()...), 1, 303)
+			if got := records(n.disk); got != 0 {
+				t.Errorf("left in the Store: got %d records, want none", got)
+			}
+			s.detach()
+			p.detach()
+			n.wantIdle(t)
+		})
+	}
+}
+
 // TestBroadcastSlow has a client with a full mailbox catch up from the log.
 func TestBroadcastSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

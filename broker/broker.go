@@ -55,6 +55,9 @@ func (b *Broker) Close() {
 	b.resumer.stop()
 }
 
+// savePace is how many records are saved at a time: the Store does not take any number.
+const savePace = 1000
+
 // saveAll saves the record of each Session that is awake.
 func (b *Broker) saveAll() {
 	n := 0

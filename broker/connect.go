@@ -149,8 +149,11 @@ func (s *Session) attach(sc *Scratch, c *Connect, present bool, done func(Connec
 	epoch := b.epochs.Add(1) // larger than any of the Client Identifier's Sessions before
 	s.epoch.Store(epoch)
 	s.flags &^= flagReady | flagFull | flagHeld
+	lasted := s.lasting()
 	if s.expiry = c.Expiry; s.lasting() {
 		s.keepMailbox()
+	} else if lasted && s.persistent() && s.logSubscription() != nil {
+		s.more().reader.logBehind = true // it ends with this connection, and gets what it has missed before
 	}
 	s.limit = uint16(b.cfg.MaxInflight)
 	if c.ReceiveMaximum > 0 {

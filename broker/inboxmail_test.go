@@ -162,7 +162,7 @@ func TestInboxForgetsReceipts(t *testing.T) {
 					d.detach()
 				}
 				synctest.Wait()
-				d = n.connect(t, "d", expiry(3600), func(c *broker.Connect) { c.CleanStart = how == "clean start" })
+				n.connect(t, "d", expiry(3600), func(c *broker.Connect) { c.CleanStart = how == "clean start" })
 				n = n.crash(t)
 				d = n.connect(t, "d", expiry(3600))
 				p := d.publishID(7)

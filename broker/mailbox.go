@@ -35,7 +35,7 @@ func (s *Session) keepMailbox() {
 // dropMailbox makes a Session that ends with its connection transient again,
 // once its mailbox is empty.
 func (s *Session) dropMailbox() {
-	if s.lasting() || !s.persistent() || s.box.count > 0 || s.behind() {
+	if s.lasting() || !s.persistent() || s.box.count > 0 || s.behind() || s.logBehind() {
 		return
 	}
 	if b := s.backlog; b != nil && b.queued.len() > 0 {

@@ -67,7 +67,7 @@ func TestDropOldestKeepsBegun(t *testing.T) {
 					case "back":
 						n = n.crash(t)
 						p = n.connect(t, "p")
-						s = n.connect(t, "s", expiry(never), verdict(broker.Full))
+						n.connect(t, "s", expiry(never), verdict(broker.Full))
 						synctest.Wait()
 					case "asleep":
 						advance(time.Minute)

@@ -43,20 +43,6 @@ func (n *node) crash(t *testing.T) *node {
 	return startNode(t, n.cfg, n.disk)
 }
 
-// record returns what the disk holds of a client's Session, or nil.
-func (n *node) record(clientID string) *broker.SessionRecord {
-	return n.st.Record(broker.SessionKey{App: broker.DefaultApp, ClientID: clientID})
-}
-
-// entries returns what the disk holds in a client's mailbox.
-func (n *node) entries(clientID string) []broker.Entry {
-	r := n.record(clientID)
-	if r == nil {
-		return nil
-	}
-	return n.st.Entries(r.Mailbox)
-}
-
 // calls counts the calls of the Store since before, which is what it returned last.
 func (n *node) calls(before int) (all int) {
 	for op := storetest.OpLoadSession; op <= storetest.OpLoadRetained; op++ {

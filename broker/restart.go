@@ -139,10 +139,6 @@ func (r *restorer) finish() {
 	}
 }
 
-// savePace is how many records are handed to the Store before it is waited for: it
-// does not take any number.
-const savePace = 1000
-
 // saveLost notes when the connections that were lost with the node have ended.
 func (r *restorer) saveLost() {
 	w := newWaiter()

@@ -108,7 +108,9 @@ func TestSleepReceipts(t *testing.T) {
 				}
 				safe := make(told, 1)
 				c.s.Release(c.epoch, 2, safe)
-				<-safe
+				if err := <-safe; err != nil {
+					t.Errorf("Release: got error %v, want nil", err)
+				}
 				n = a.be(t, n, c)
 				c = n.connect(t, "c", expiry(never))
 				for id, want := range map[broker.PacketID]broker.Result{1: broker.Repeated, 2: broker.NoSubscribers, 65535: broker.Repeated} {

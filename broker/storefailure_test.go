@@ -40,7 +40,7 @@ func TestEveryFault(t *testing.T) {
 							w.st.Hold(true)
 						}
 						w.st.Fail(func(c storetest.Call) error {
-							if c.Op == op && !(killed && c.Entry != nil && c.Entry.Log != 0) {
+							if c.Op == op && (!killed || c.Entry == nil || c.Entry.Log == 0) {
 								return fault
 							}
 							return nil

@@ -46,7 +46,9 @@ func TestRestartKeepsAll(t *testing.T) {
 			if err := n.cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
-			<-n.exit // killed: its error is known
+			if err := <-n.exit; err == nil {
+				t.Error("killed: got exit code 0")
+			}
 		}},
 	} {
 		t.Run(end.name, func(t *testing.T) {
