@@ -43,7 +43,7 @@ type Conn struct {
 	mu       sync.Mutex
 	state    outState
 	out      *output // nil while nothing waits
-	writeErr *error // nil is none
+	writeErr *error  // nil is none
 }
 
 // outState are the flags of a connection's output.
