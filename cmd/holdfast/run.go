@@ -23,6 +23,7 @@ func commands() []command {
 		{"sub", "subscribe and print what arrives; the flags are mosquitto_sub's", runSub},
 		{"bench", "measure this or any other MQTT broker", runBench},
 		{"store", "look after the data directory: stats, check, backup, restore", runStore},
+		{"passwd", "write files of users and their hashed passwords", runPasswd},
 		{"config", "show the configuration in effect, or check a file", runConfig},
 		{"version", "print the version", runVersion},
 	}

@@ -1,0 +1,40 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrUnavailable means that nobody can tell at the moment: a service or its keys can't be reached. It is no fault of the client's.
+	ErrUnavailable = errors.New("authentication is not available")
+
+	// ErrTooManyFailures means that the client's address has been wrong too often, and is not listened to for a while.
+	ErrTooManyFailures = errors.New("too many failed attempts from this address")
+
+	// ErrClientID means that a client is not the one whose Client Identifier it has named.
+	ErrClientID = errors.New("client identifier is not the client's own")
+
+	// ErrToken means that a token is not good; what wraps it says why.
+	ErrToken = errors.New("bad token")
+
+	// ErrCertificate means that a certificate, though verified, does not name the client as it should.
+	ErrCertificate = errors.New("bad client certificate")
+
+	// ErrScram means that a SCRAM exchange was not good; what wraps it says why.
+	ErrScram = errors.New("bad SCRAM exchange")
+
+	// ErrHash means that a text is no password hash that we take.
+	ErrHash = errors.New("not an argon2id or bcrypt hash")
+
+	// ErrKey means that a key can't be used to verify tokens; what wraps it says why.
+	ErrKey = errors.New("bad key")
+)
+
+// PanicError means that an authenticator has panicked. What it has panicked with is left out, for it may be a secret.
+type PanicError struct {
+	Name  string // of the authenticator in its chain
+	Where string // function, file and line that panicked
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("%s panicked in %s", e.Name, e.Where) }
