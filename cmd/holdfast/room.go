@@ -32,6 +32,7 @@ type mqttRoom struct {
 	broker *broker.Broker
 	mqtt   *mqtt.Server
 	store  broker.Store
+	guard  *guard
 	disk   *disk              // the same if it is on disk, else nil
 	stop   context.CancelFunc // of what runs beside the loops
 	beside sync.WaitGroup
@@ -60,7 +61,7 @@ func startRoom(c *config.Config, listeners []opened, log *slog.Logger, metrics p
 		r.broker.Close()
 		return nil, errors.Join(err, engine.Shutdown(context.Background()), r.store.Close())
 	}
-	r.mqtt = mqtt.NewServer(mqtt.Config{
+	mc := mqtt.Config{
 		Broker:            r.broker,
 		Logger:            log,
 		MaxPacketSize:     int(s.MaxPacketSize),
@@ -69,7 +70,12 @@ func startRoom(c *config.Config, listeners []opened, log *slog.Logger, metrics p
 		MaxKeepAlive:      s.MaxKeepAlive,
 		SysInterval:       orNone(s.SysInterval),
 		Version:           version,
-	}, engine)
+	}
+	if r.guard, err = guardRoom(c, log, &mc); err != nil {
+		r.broker.Close()
+		return nil, errors.Join(err, engine.Shutdown(context.Background()), r.store.Close())
+	}
+	r.mqtt = mqtt.NewServer(mc, engine)
 	if err := r.listen(c, listeners, log); err != nil {
 		return nil, errors.Join(err, r.abort())
 	}
@@ -79,6 +85,7 @@ func startRoom(c *config.Config, listeners []opened, log *slog.Logger, metrics p
 	ctx, stop := context.WithCancel(context.Background()) // ends in Shutdown
 	r.stop = stop
 	r.beside.Go(func() { keepHeapLean(ctx, engine) })
+	r.beside.Go(func() { r.guard.run(ctx) })
 	return r, nil
 }
 
@@ -149,5 +156,6 @@ func (r *mqttRoom) Shutdown(ctx context.Context) error {
 		r.stop()
 	}
 	r.beside.Wait()
+	r.guard.shut()
 	return errors.Join(err, r.store.Close())
 }

@@ -54,6 +54,9 @@ type Config struct {
 	// TLS names the certificate of the listeners that have TLS.
 	TLS TLS `yaml:"tls"`
 
+	// Auth says who may connect, and what clients may do.
+	Auth Auth `yaml:"auth"`
+
 	// Broker holds the limits of sessions, messages and connections.
 	Broker Broker `yaml:"broker"`
 
@@ -73,6 +76,77 @@ type TLS struct {
 	// option client-cert.
 	CA string `yaml:"ca" usage:"certificates that vouch for clients, a PEM file"`
 }
+
+// Auth names the authenticators, of which the first that knows a client decides, in the order of the fields
+// below; and the rules. With none of them everybody is let in. Files are read again when they change.
+type Auth struct {
+	// PasswordFile is a file of users and hashes of their passwords, as `holdfast passwd` writes it.
+	PasswordFile string `yaml:"password_file" usage:"file of users and password hashes (see holdfast passwd)"`
+
+	// ScramFile is a file of users for SCRAM-SHA-256, an authentication method of MQTT 5, as `holdfast passwd
+	// --scram` writes it. The password is never sent then.
+	ScramFile string `yaml:"scram_file"`
+
+	// JWTSecretFile is a file that holds the secret of JSON Web Tokens signed with HS256, HS384 or HS512. Clients
+	// send their token as password.
+	JWTSecretFile string `yaml:"jwt_secret_file"`
+
+	// JWTKeyFile is a PEM file of the public keys of JSON Web Tokens signed with RS, PS, ES or EdDSA.
+	JWTKeyFile string `yaml:"jwt_key_file"`
+
+	// JWTKeysURL is the URL of a JSON Web Key Set, which is fetched again every ten minutes.
+	JWTKeysURL string `yaml:"jwt_keys_url"`
+
+	// JWTIssuer is what `iss` of a token must be; empty is anybody.
+	JWTIssuer string `yaml:"jwt_issuer"`
+
+	// JWTAudience is what `aud` of a token must hold; empty is anything.
+	JWTAudience string `yaml:"jwt_audience"`
+
+	// CertificateUser is the field of a client's certificate that is its User Name: `cn`, `ou`, `san_dns`,
+	// `san_uri` or `san_email`. Empty, with certificate_client_id empty too, does not go by certificates.
+	CertificateUser string `yaml:"certificate_user"`
+
+	// CertificateClientID is the field that is its Client Identifier; empty leaves that to the client.
+	CertificateClientID string `yaml:"certificate_client_id"`
+
+	// HTTPURL is the URL of a web service that is asked about clients; docs/security.md has what it is sent.
+	HTTPURL string `yaml:"http_url"`
+
+	// HTTPHeaderFile is a file with the value of the header Authorization that the service is sent; empty is none.
+	HTTPHeaderFile string `yaml:"http_header_file"`
+
+	// HTTPTimeout is how long the service may take for one answer.
+	HTTPTimeout time.Duration `yaml:"http_timeout"`
+
+	// HTTPPlain permits http:// in http_url and jwt_keys_url, over which secrets go in clear.
+	HTTPPlain bool `yaml:"http_plain"`
+
+	// Anonymous lets in clients without User Name and password although there are authenticators.
+	Anonymous bool `yaml:"anonymous" usage:"let in clients without user name and password too"`
+
+	// ACLFile is a file of rules that say what clients may publish and subscribe to; docs/security.md explains
+	// them. Without it a node with authenticators keeps clients from the inboxes of others, and from $SYS.
+	ACLFile string `yaml:"acl_file" usage:"file of rules: what clients may do"`
+
+	// SysUsers are the users who may subscribe to $SYS when there is no acl_file, separated by commas.
+	SysUsers string `yaml:"sys_users"`
+}
+
+// Required tells whether clients have to say who they are.
+func (a *Auth) Required() bool { return a.configured() && !a.Anonymous }
+
+// configured tells whether there is an authenticator.
+func (a *Auth) configured() bool {
+	return a.PasswordFile != "" || a.ScramFile != "" || a.hasJWT() || a.HTTPURL != "" || a.ByCertificate()
+}
+
+func (a *Auth) hasJWT() bool {
+	return a.JWTSecretFile != "" || a.JWTKeyFile != "" || a.JWTKeysURL != ""
+}
+
+// ByCertificate tells whether clients are known by their certificates.
+func (a *Auth) ByCertificate() bool { return a.CertificateUser != "" || a.CertificateClientID != "" }
 
 // InMemory is the Data of a broker that keeps nothing on disk, DefaultData the one of a broker that has been
 // told nothing.
@@ -229,6 +303,7 @@ func Default() *Config {
 		Data:      DefaultData,
 		LogLevel:  "info",
 		LogFormat: "text",
+		Auth:      Auth{HTTPTimeout: 2 * time.Second},
 		Broker: Broker{
 			MaxInflight:         32768,
 			MaxQueuedMessages:   1000,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -30,6 +31,7 @@ func (c *Config) Validate() error {
 	c.checkListeners(&f)
 	c.checkAPI(&f)
 	c.TLS.check(&f)
+	c.Auth.check(&f)
 	if c.Data == "" {
 		f.add("data", "name a directory, or \"memory\" (Sessions and messages end with the process)")
 	}
@@ -65,8 +67,8 @@ func (c *Config) checkListeners(f *faults) {
 			f.add(name, "%w", err)
 			continue
 		}
-		if !l.Local && !c.AllowAnonymous {
-			f.add(name, "%q can be reached from other machines and nobody has to authenticate: use a loopback address or a Unix socket, or set allow_anonymous (--allow-anonymous)", raw)
+		if !l.Local && !c.AllowAnonymous && !c.Auth.Required() {
+			f.add(name, "%q can be reached from other machines and nobody has to authenticate: use a loopback address or a Unix socket, or set allow_anonymous (--allow-anonymous) or an authenticator (auth)", raw)
 		}
 		c.checkTLS(f, name, l)
 		key := l.Network + " " + l.Address
@@ -94,6 +96,35 @@ func (t *TLS) check(f *faults) {
 	case t.Cert != "" && t.Key == "":
 		f.add("tls.key", "there is a certificate, and no key for it")
 	}
+}
+
+func (a *Auth) check(f *faults) {
+	n := 0
+	for _, set := range []string{a.JWTSecretFile, a.JWTKeyFile, a.JWTKeysURL} {
+		if set != "" {
+			n++
+		}
+	}
+	if n > 1 {
+		f.add("auth.jwt_secret_file", "keys of tokens come from one of jwt_secret_file, jwt_key_file and jwt_keys_url")
+	}
+	for _, u := range []struct{ name, url string }{{"auth.http_url", a.HTTPURL}, {"auth.jwt_keys_url", a.JWTKeysURL}} {
+		switch {
+		case u.url == "" || strings.HasPrefix(u.url, "https://"):
+		case !strings.HasPrefix(u.url, "http://"):
+			f.add(u.name, "write https://…")
+		case !a.HTTPPlain:
+			f.add(u.name, "secrets go in clear over http://; write https://, or set auth.http_plain")
+		}
+	}
+	for _, c := range []struct{ name, field string }{
+		{"auth.certificate_user", a.CertificateUser}, {"auth.certificate_client_id", a.CertificateClientID},
+	} {
+		if c.field != "" {
+			f.oneOf(c.name, c.field, "cn", "ou", "san_dns", "san_uri", "san_email")
+		}
+	}
+	within(f, "auth.http_timeout", a.HTTPTimeout, 10*time.Millisecond, time.Minute)
 }
 
 func isAnyPort(l Listener) bool {
