@@ -11,6 +11,10 @@ import (
 
 // listen has the engine serve the listeners, each with what lies between socket and MQTT.
 func (r *mqttRoom) listen(c *config.Config, listeners []opened, log *slog.Logger) error {
+	var err error
+	if r.door, err = newDoorman(&c.Limits); err != nil {
+		return err
+	}
 	files := &tlsFiles{cert: c.TLS.Cert, key: c.TLS.Key, ca: c.TLS.CA, log: log}
 	for _, ln := range listeners {
 		lc, err := r.listenConfig(ln, files)
@@ -28,7 +32,7 @@ func (r *mqttRoom) listen(c *config.Config, listeners []opened, log *slog.Logger
 // listenConfig is what a listener's URL says.
 func (r *mqttRoom) listenConfig(ln opened, files *tlsFiles) (netloop.ListenConfig, error) {
 	w := ln.want
-	lc := netloop.ListenConfig{Proxy: w.Proxy}
+	lc := netloop.ListenConfig{Proxy: w.Proxy, Admit: r.door.admit(ln.url())}
 	if w.TLS || w.Sniff && files.cert != "" {
 		conf, err := files.config(w.ClientCert)
 		if err != nil {

@@ -33,6 +33,7 @@ type mqttRoom struct {
 	mqtt   *mqtt.Server
 	store  broker.Store
 	guard  *guard
+	door   *doorman
 	disk   *disk              // the same if it is on disk, else nil
 	stop   context.CancelFunc // of what runs beside the loops
 	beside sync.WaitGroup
@@ -86,6 +87,7 @@ func startRoom(c *config.Config, listeners []opened, log *slog.Logger, metrics p
 	r.stop = stop
 	r.beside.Go(func() { keepHeapLean(ctx, engine) })
 	r.beside.Go(func() { r.guard.run(ctx) })
+	r.beside.Go(func() { r.door.run(ctx, log) })
 	return r, nil
 }
 

@@ -57,6 +57,9 @@ type Config struct {
 	// Auth says who may connect, and what clients may do.
 	Auth Auth `yaml:"auth"`
 
+	// Limits says how many connections are let in, and from where, before a byte is read from them.
+	Limits Limits `yaml:"limits"`
+
 	// Broker holds the limits of sessions, messages and connections.
 	Broker Broker `yaml:"broker"`
 
@@ -147,6 +150,28 @@ func (a *Auth) hasJWT() bool {
 
 // ByCertificate tells whether clients are known by their certificates.
 func (a *Auth) ByCertificate() bool { return a.CertificateUser != "" || a.CertificateClientID != "" }
+
+// Limits bounds connections. What is over a limit is closed at once, before TLS. 0 is no limit.
+type Limits struct {
+	// MaxConnections is the largest number of connections of the node.
+	MaxConnections int `yaml:"max_connections"`
+
+	// MaxPerAddress is the largest number of connections from one address; IPv6 addresses count by their /64.
+	MaxPerAddress int `yaml:"max_per_address"`
+
+	// ConnectRate is how many new connections the node takes a second; as many may come at once.
+	ConnectRate int `yaml:"connect_rate"`
+
+	// AddressRate is how many new connections one address may make a second; as many may come at once.
+	AddressRate int `yaml:"address_rate"`
+
+	// AllowFile is a file of addresses and ADDRESS/BITS, one a line, that alone may connect. It is read again when
+	// it changes.
+	AllowFile string `yaml:"allow_file"`
+
+	// DenyFile is a file of such that may not.
+	DenyFile string `yaml:"deny_file"`
+}
 
 // InMemory is the Data of a broker that keeps nothing on disk, DefaultData the one of a broker that has been
 // told nothing.

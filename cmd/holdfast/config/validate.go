@@ -32,6 +32,7 @@ func (c *Config) Validate() error {
 	c.checkAPI(&f)
 	c.TLS.check(&f)
 	c.Auth.check(&f)
+	c.Limits.check(&f)
 	if c.Data == "" {
 		f.add("data", "name a directory, or \"memory\" (Sessions and messages end with the process)")
 	}
@@ -125,6 +126,13 @@ func (a *Auth) check(f *faults) {
 		}
 	}
 	within(f, "auth.http_timeout", a.HTTPTimeout, 10*time.Millisecond, time.Minute)
+}
+
+func (l *Limits) check(f *faults) {
+	within(f, "limits.max_connections", l.MaxConnections, 0, maxRetained)
+	within(f, "limits.max_per_address", l.MaxPerAddress, 0, maxRetained)
+	within(f, "limits.connect_rate", l.ConnectRate, 0, maxRetained)
+	within(f, "limits.address_rate", l.AddressRate, 0, maxRetained)
 }
 
 func isAnyPort(l Listener) bool {
