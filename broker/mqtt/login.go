@@ -32,9 +32,10 @@ type login struct {
 	request  broker.ConnectRequest
 	exchange broker.Exchange // of enhanced authentication; nil if there is none
 	method   string
-	busy     bool // a step of it is under way beside the loops
-	awaits   bool // it is the client's turn
-	anew     bool // the client was connected already
+	busy     bool   // a step of it is under way beside the loops
+	awaits   bool   // it is the client's turn
+	user     string // that was found, of a client that is connected
+	anew     bool   // the client was connected already
 }
 
 // who is what is known of few clients; see conn.who.
@@ -168,6 +169,7 @@ func (c *conn) onDecision(d decided) {
 		if id == nil {
 			id = &broker.Identity{}
 		}
+		l.user = id.User
 		if err := c.enter(l.connect, l.answer, id); err != nil {
 			c.state = awaitConnect // fail answers with CONNACK
 			c.fail(err)
@@ -193,6 +195,10 @@ func (c *conn) deny(l *login) {
 // renew lets a client go on that has authenticated anew: v5 4.12.1.
 func (c *conn) renew(d decided) {
 	l := c.login()
+	if d.identity != nil && d.identity.User != l.user { // it must stay who it is
+		c.deny(l)
+		return
+	}
 	if d.identity != nil && c.session != nil {
 		a := broker.Access{App: c.session.App().Name(), ClientID: c.session.ClientID(), User: l.request.User, Remote: l.request.Remote.Addr()}
 		c.setRights(c.ls.srv.newRights(a, d.identity, c.nc.Now()))
