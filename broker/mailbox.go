@@ -133,26 +133,23 @@ func groupFilter(g *group) string { return "$share/" + g.Name + "/" + g.Filter }
 func (s *Session) unstore(sc *Scratch, it *item) {
 	size := it.msg.size()
 	switch {
-	case it.lost:
-		return // it was counted out when the Store failed
+	case it.lost: // it was counted out when the Store failed
 	case it.seq != 0:
-		s.countOut(size)
+		s.countOut(sc, size)
 		if it.log != 0 {
 			s.moveCursor(it.log) // first: if the entry were gone and the cursor behind, the log would be read again
 		}
 		s.app.broker.store.Remove(s.box.id, it.seq, it.msg.Body)
+	default:
+		sc.gauges.queued.add(-1)
+		sc.gauges.queuedBytes.add(-size)
 	}
-	sc.gauges.queued.add(-1)
-	sc.gauges.queuedBytes.add(-size)
 }
 
 // countOut takes a message of that size out of what the mailbox is known to hold.
-func (s *Session) countOut(size int) {
+func (s *Session) countOut(sc *Scratch, size int) {
 	b := &s.box
-	if b.count > 0 {
-		b.count--
-	}
-	b.bytes -= min(b.bytes, uint32(size))
+	s.setCount(sc, max(int(b.count)-1, 0), max(int(b.bytes)-size, 0))
 }
 
 // appendFailed counts out an entry that the Store has failed to keep. If it is
@@ -176,9 +173,7 @@ func (s *Session) appendFailed(a *appended) {
 			s.rewindLog(a.log)
 		}
 		s.app.broker.resumer.post(s) // something may wait behind it
-		s.countOut(a.size)
-		sc.gauges.queued.add(-1)
-		sc.gauges.queuedBytes.add(-a.size)
+		s.countOut(sc, a.size)
 	})
 }
 

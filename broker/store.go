@@ -30,8 +30,8 @@ type Store interface {
 	// LoadSession fetches the record of a Session and what is known of its mailbox. done gets nil and
 	// no error when there is none. A record that has passed its EndsAt is none.
 	LoadSession(key SessionKey, done func(*SessionRecord, error))
-	// SaveSession replaces the record. It does not touch the mailbox. r is not
-	// used after the call has returned.
+	// SaveSession replaces the record. It does not touch the mailbox, and takes effect in the order of
+	// the calls for that, too: the record tells where it begins. r is not used after the call has returned.
 	SaveSession(key SessionKey, r *SessionRecord, c Commit)
 	// DeleteSession removes the record, and everything that is in mailbox mb
 	// unless that is 0.
