@@ -15,7 +15,7 @@ MQTTJS           := internal/system/testdata/clients/js
 BENCHSTAT        := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
 # How long each fuzz target runs, and which packages `fuzz`, `bench` and `bench-compare` look at.
-FUZZTIME ?= 30s
+FUZZTIME ?= 15s
 PKG      ?= ./...
 BENCH    ?= .
 COUNT    ?= 10
@@ -67,7 +67,7 @@ full-size: ## The tests that the race detector runs at a fraction of their size
 	go test -run 'TestMillionRetained|TestReceiveMaximumOne' ./broker/mqtt
 
 .PHONY: fuzz
-fuzz: ## Run every fuzz target for FUZZTIME (default 30s)
+fuzz: ## Run every fuzz target for FUZZTIME (default 15s)
 	@mkdir -p $(BIN)
 	@: > $(BIN)/fuzz.log
 	@go test -list '^Fuzz' $(PKG) > $(BIN)/fuzz.list
