@@ -99,6 +99,13 @@ func (r *publishReceipt) give(mb Mailbox, append func()) {
 	st.End(tx)
 }
 
+// has tells whether a mailbox has the message.
+func (r *publishReceipt) has(mb Mailbox) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Contains(r.given, mb)
+}
+
 // take takes back that a mailbox has the message, because the Store has failed to keep it.
 func (r *publishReceipt) take(mb Mailbox) {
 	r.mu.Lock()

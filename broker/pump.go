@@ -121,6 +121,10 @@ func (s *Session) acceptWaiting(sc *Scratch, it item) bool {
 			return s.enqueue(sc, &it, op)
 		}
 		s.keepMailbox()
+		if rc.has(s.box.id) { // which was not known when it was offered
+			op.finish(Accepted)
+			return false
+		}
 		queued := false
 		rc.give(s.box.id, func() { queued = s.enqueue(sc, &it, op) })
 		return queued
