@@ -79,17 +79,14 @@ func verdict(t *testing.T, r *run) {
 	}
 }
 
-// topics of the mixed load; addressed ones only when the server has them (CRASH_INBOX=1).
-func topicsOf(t *testing.T) []topic {
-	if setting(t, "CRASH_INBOX", 0) == 0 {
-		return mixedTopics()
-	}
+// topics of the mixed load, the inboxes of some receivers among them.
+func topics() []topic {
 	return mixedTopics(firstReceiver, firstReceiver+3, firstReceiver+4, newcomer)
 }
 
 // TestKill kills the server again and again under a mixed load.
 func TestKill(t *testing.T) {
-	r := start(t, dataDir(t), topicsOf(t))
+	r := start(t, dataDir(t), topics())
 	mixedLoad(r)
 	if err := r.begin(t.Context()); err != nil {
 		t.Fatal(err)
