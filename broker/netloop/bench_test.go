@@ -11,39 +11,7 @@ import (
 // wait for their answer.
 func BenchmarkEcho(b *testing.B) {
 	for name, cfg := range map[string]Config{"epoll": {}, "portable": {Portable: true}} {
-		b.Run(name, func(b *testing.B) {
-			const conns = 100
-			e := startEngine(b, cfg)
-			addr := listen(b, e, func(*Conn) Handler {
-				p := newProbe(b)
-				p.onData = echo
-				return p
-			})
-			work := make(chan struct{}, conns)
-			var wg sync.WaitGroup
-			for range conns {
-				nc, err := net.Dial("tcp", addr.String())
-				if err != nil {
-					b.Fatal(err)
-				}
-				wg.Go(func() {
-					defer nc.Close()
-					buf := make([]byte, 64)
-					for range work {
-						send(b, nc, buf)
-						if _, err := io.ReadFull(nc, buf); err != nil {
-							b.Error(err)
-						}
-					}
-				})
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				work <- struct{}{}
-			}
-			close(work)
-			wg.Wait()
-		})
+		b.Run(name, func(b *testing.B) { benchmarkEcho(b, cfg, plainTransport) })
 	}
 }
 

@@ -60,13 +60,14 @@ func (m *member) greet(by *Loop) {
 // closed, from everywhere. Bytes never reach a stranger who has got a closed
 // connection's descriptor, and OnClose comes once for each.
 func TestChaos(t *testing.T) {
-	eachEngine(t, func(t *testing.T, cfg Config) {
+	eachTransport(t, func(t *testing.T, cfg Config, tr transport) {
+		const visits = 30 // of each client
 		cfg.Loops = 3
 		cfg.HighWater = 4 << 10
 		e := startEngine(t, cfg)
 		var cr crowd
 		var opened, closed atomic.Int32
-		addr := listen(t, e, func(*Conn) Handler {
+		addr := tr.listen(t, e, func(*Conn) Handler {
 			opened.Add(1)
 			m := &member{probe: newProbe(t)}
 			m.onData = func(c *Conn, data []byte) int { return cr.join(m, c, data) }
@@ -83,8 +84,8 @@ func TestChaos(t *testing.T) {
 		for i := range 8 {
 			r := rand.New(rand.NewPCG(seed, uint64(100+i)))
 			clients.Go(func() {
-				for k := range 60 {
-					comeAndGo(t, addr, r, uint32(1+i+8*k))
+				for k := range visits {
+					comeAndGo(t, tr, addr, r, uint32(1+i+8*k))
 				}
 			})
 		}
@@ -92,8 +93,10 @@ func TestChaos(t *testing.T) {
 		close(stop)
 		writers.Wait()
 		shutdown(t, e, nil)
-		if o, c := opened.Load(), closed.Load(); o != c || o != 8*60 {
-			t.Errorf("%d handlers and %d calls of OnClose, want %d", o, c, 8*60)
+		// A client may be gone before its handshake has ended here.
+		want := int32(e.Stats().Accepted - e.Stats().Unopened)
+		if o, c := opened.Load(), closed.Load(); o != c || o != want || want < 8*visits/2 {
+			t.Errorf("%d handlers and %d calls of OnClose, want %d of %d", o, c, want, 8*visits)
 		}
 	})
 }
@@ -143,7 +146,7 @@ func (cr *crowd) disturb(e *Engine, r *rand.Rand, i int, stop <-chan struct{}) {
 }
 
 // comeAndGo is the life of a client, which checks that all it reads is its id.
-func comeAndGo(t *testing.T, addr net.Addr, r *rand.Rand, id uint32) {
+func comeAndGo(t *testing.T, tr transport, addr net.Addr, r *rand.Rand, id uint32) {
 	nc, err := net.DialTimeout("tcp", addr.String(), patience)
 	if err != nil {
 		t.Error(err)
@@ -151,15 +154,16 @@ func comeAndGo(t *testing.T, addr net.Addr, r *rand.Rand, id uint32) {
 	}
 	defer nc.Close()
 	check(t, nc.SetDeadline(time.Now().Add(patience)))
+	client := tr.wrap(t, nc.(*net.TCPConn))
 	hello := binary.BigEndian.AppendUint32(nil, id)
 	for range 1 + r.IntN(5) {
-		if _, err := nc.Write(hello); err != nil {
+		if _, err := client.Write(hello); err != nil {
 			return // closed by disturb
 		}
 	}
 	buf := make([]byte, 4)
 	for range r.IntN(200) {
-		if _, err := io.ReadFull(nc, buf); err != nil {
+		if _, err := io.ReadFull(client, buf); err != nil {
 			break // closed by disturb
 		}
 		if got := binary.BigEndian.Uint32(buf); got != id {
@@ -171,10 +175,10 @@ func comeAndGo(t *testing.T, addr net.Addr, r *rand.Rand, id uint32) {
 	case 0:
 		check(t, tc.SetLinger(0))
 	case 1:
-		if tc.CloseWrite() != nil {
+		if client.CloseWrite() != nil {
 			return // closed by disturb
 		}
-		if _, err := io.Copy(io.Discard, nc); errors.Is(err, os.ErrDeadlineExceeded) {
+		if _, err := io.Copy(io.Discard, client); errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("client %d: no end of the stream", id)
 		}
 	}

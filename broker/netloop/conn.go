@@ -188,8 +188,13 @@ func (c *Conn) inputAgain() {
 
 // lastInput is called when the peer's stream has ended. It hands over what is
 // still due and tells whether the end may be acted upon: not while the handler
-// holds the connection with input left over.
+// holds the connection with input left over, and not during a TLS handshake:
+// what the peer has sent before may complete it.
 func (c *Conn) lastInput() bool {
+	if c.filtered && c.wire.hs != nil && !c.ended {
+		c.wire.hs.last()
+		return false
+	}
 	c.inputAgain()
 	return !c.again && !c.held()
 }

@@ -101,8 +101,8 @@ type handshake struct {
 	// guarded by mu
 	mu     sync.Mutex
 	in     []byte // read and not yet taken
-	end    error  // the connection has ended
-	paused bool   // the peer is too far ahead
+	end    error  // nothing more comes
+	paused bool   // the connection is not read: the peer is too far ahead or has ended
 }
 
 // start runs the handshake. The connection's engine waits for its goroutine.
@@ -149,7 +149,7 @@ func (h *handshake) read(b []byte) (int, error) {
 		h.mu.Lock()
 		n, end := copy(b, h.in), h.end
 		h.in = h.in[n:]
-		resume := h.paused && len(h.in) == 0
+		resume := h.paused && len(h.in) == 0 && end == nil
 		if resume {
 			h.paused = false
 		}
@@ -181,6 +181,17 @@ func (h *handshake) feed(data []byte) {
 	if ahead {
 		h.wire.conn.PauseRead()
 	}
+	h.changed()
+}
+
+// last tells that nothing comes after what has been fed. The connection is not
+// read until the handshake has ended; then its end is noticed again.
+func (h *handshake) last() {
+	h.mu.Lock()
+	h.end = ErrPeerGone
+	h.paused = true
+	h.mu.Unlock()
+	h.wire.conn.PauseRead()
 	h.changed()
 }
 

@@ -30,10 +30,10 @@ func appendRecord(b, body []byte) []byte {
 }
 
 func TestOpenDataClose(t *testing.T) {
-	eachEngine(t, func(t *testing.T, cfg Config) {
+	eachTransport(t, func(t *testing.T, cfg Config, tr transport) {
 		p := newProbe(t)
 		p.onData = echo
-		c, client := connect(t, cfg, p)
+		c, client := tr.connect(t, cfg, p)
 		if c.Handler() != Handler(p) {
 			t.Error("Handler is not the connection's")
 		}
@@ -53,7 +53,7 @@ func TestOpenDataClose(t *testing.T) {
 // Records arrive whole and in order however the stream is cut, also those that
 // are larger than the read buffer.
 func TestTailsAreKept(t *testing.T) {
-	eachEngine(t, func(t *testing.T, cfg Config) {
+	eachTransport(t, func(t *testing.T, cfg Config, tr transport) {
 		cfg.ReadBuffer = 8 << 10
 		r := newSeed(t)
 		var stream []byte
@@ -69,7 +69,7 @@ func TestTailsAreKept(t *testing.T) {
 		p := newProbe(t)
 		got := make(chan []byte, len(want))
 		p.onData = records(got, 1<<30)
-		_, client := connect(t, cfg, p)
+		_, client := tr.connect(t, cfg, p)
 		go writeInCuts(r, client, stream)
 		for i := range want {
 			if b := receive(t, got, "record"); !bytes.Equal(b, want[i]) {
@@ -101,7 +101,7 @@ func TestPauseAfterEachRecord(t *testing.T) {
 		"back and forth":  func(c *Conn) { c.PauseRead(); c.ResumeRead(); c.PauseRead(); c.Loop().PostFunc(c.ResumeRead) },
 		"resumed earlier": func(c *Conn) { c.ResumeRead(); c.PauseRead(); c.Loop().PostFunc(c.ResumeRead) },
 	}
-	eachEngine(t, func(t *testing.T, cfg Config) {
+	eachTransport(t, func(t *testing.T, cfg Config, tr transport) {
 		for name, resume := range resumes {
 			t.Run(name, func(t *testing.T) {
 				const n = 40
@@ -116,7 +116,7 @@ func TestPauseAfterEachRecord(t *testing.T) {
 					return used
 				}
 				p.onTimer = (*Conn).ResumeRead
-				_, client := connect(t, cfg, p)
+				_, client := tr.connect(t, cfg, p)
 				var stream []byte
 				for i := range n {
 					stream = appendRecord(stream, []byte{byte(i)})
@@ -140,11 +140,11 @@ func TestPauseAfterEachRecord(t *testing.T) {
 // While a connection is paused, what it has and what comes stays away from the
 // handler, until it resumes; newProbe checks that.
 func TestPausedGetsNoData(t *testing.T) {
-	eachEngine(t, func(t *testing.T, cfg Config) {
+	eachTransport(t, func(t *testing.T, cfg Config, tr transport) {
 		p := newProbe(t)
 		got := make(chan []byte, 10)
 		p.onData = records(got, 1)
-		c, client := connect(t, cfg, p)
+		c, client := tr.connect(t, cfg, p)
 		onLoop(t, c, c.PauseRead)
 		send(t, client, appendRecord(nil, []byte("one")))
 		for range 100 {
@@ -163,7 +163,7 @@ func TestPausedGetsNoData(t *testing.T) {
 // Two connections become readable in the same turn, and the first to be served
 // pauses the other.
 func TestPausedByNeighbourInSameTurn(t *testing.T) {
-	eachEngine(t, func(t *testing.T, cfg Config) {
+	eachTransport(t, func(t *testing.T, cfg Config, tr transport) {
 		cfg.Loops = 1
 		e := startEngine(t, cfg)
 		var probes [2]*probe
@@ -178,10 +178,10 @@ func TestPausedByNeighbourInSameTurn(t *testing.T) {
 				return len(data)
 			}
 		}
-		addr := listen(t, e, func(*Conn) Handler { made++; return probes[made-1] })
-		c0 := dialTCP(t, addr)
+		addr := tr.listen(t, e, func(*Conn) Handler { made++; return probes[made-1] })
+		c0 := tr.dial(t, addr)
 		conns[0] = probes[0].conn()
-		c1 := dialTCP(t, addr)
+		c1 := tr.dial(t, addr)
 		conns[1] = probes[1].conn()
 		held, release := make(chan struct{}), make(chan struct{})
 		e.Loops()[0].PostFunc(func() { close(held); <-release })

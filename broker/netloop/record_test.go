@@ -51,7 +51,9 @@ func newRecordKeys(secret []byte) *recordKeys {
 }
 
 // next returns the keys after a KeyUpdate.
-func (k *recordKeys) next() *recordKeys { return newRecordKeys(expandLabel(k.secret, "traffic upd", 32)) }
+func (k *recordKeys) next() *recordKeys {
+	return newRecordKeys(expandLabel(k.secret, "traffic upd", 32))
+}
 
 func (k *recordKeys) nonce() []byte {
 	n := bytes.Clone(k.iv)
