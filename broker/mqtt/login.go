@@ -137,6 +137,9 @@ func (c *conn) step(data []byte) error {
 func (c *conn) ask(f func(context.Context) decided) error {
 	c.login().busy = true
 	if !c.ls.srv.pool.ask(authJob{c: c, ask: f}) {
+		if c.state == connecting {
+			c.state = awaitConnect // fail answers with CONNACK
+		}
 		return &packet.Error{Code: packet.ServerBusy, Version: c.version, Op: "read CONNECT", Err: errAuthBusy}
 	}
 	return nil

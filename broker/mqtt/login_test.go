@@ -1,0 +1,288 @@
+package mqtt
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
+	"github.com/holdfast-mqtt/holdfast/broker/netloop"
+)
+
+// authenticator is a broker.Authenticator that is a function.
+type authenticator func(ctx context.Context, r *broker.ConnectRequest) (broker.Decision, *broker.Identity, error)
+
+// OnConnectAuthenticate implements broker.Authenticator.
+func (f authenticator) OnConnectAuthenticate(ctx context.Context, r *broker.ConnectRequest) (broker.Decision, *broker.Identity, error) {
+	return f(ctx, r)
+}
+
+// byPassword lets in whoever has the password "right".
+func byPassword(_ context.Context, r *broker.ConnectRequest) (broker.Decision, *broker.Identity, error) {
+	switch string(r.Password) {
+	case "right":
+		return broker.Allow, nil, nil
+	case "panic":
+		panic("hook is broken")
+	case "error":
+		return broker.Allow, nil, errors.New("no answer")
+	case "ignore":
+		return broker.Ignore, nil, nil
+	}
+	return broker.Deny, nil, nil
+}
+
+// TestAuthenticate decides about clients of each version by their passwords.
+func TestAuthenticate(t *testing.T) {
+	for _, tt := range []struct {
+		connect string
+		v3, v5  byte // return code, Reason Code
+		panics  uint64
+	}{
+		{"id=a clean username=u password=right", 0, 0, 0},
+		{"id=a clean username=u password=wrong", 4, 0x86, 0},
+		{"id=a clean", 5, 0x87, 0},
+		{"id=a clean username=u password=panic", 4, 0x86, 1},
+		{"id=a clean username=u password=error", 4, 0x86, 0},
+		{"id=a clean username=u password=ignore", 4, 0x86, 0},
+	} {
+		for version, want := range map[string]byte{"v4": tt.v3, "v5": tt.v5} {
+			t.Run(version+" "+tt.connect, func(t *testing.T) {
+				eachEngine(t, func(t *testing.T, loop netloop.Config) {
+					s := newServer(t, setup{loop: loop, mqtt: Config{Authenticator: authenticator(byPassword)}})
+					v, b, err := encodeConnect(version + " " + tt.connect)
+					if err != nil {
+						t.Fatal(err)
+					}
+					c := newClient(s, v)
+					c.send(b)
+					if f, ok := c.wait(); !ok || f.Type != packet.TypeConnAck || f.Body[1] != want {
+						t.Fatalf("got %v % x, want CONNACK %x", f.Type, f.Body, want)
+					}
+					if want != 0 {
+						c.expect("EOF")
+					}
+					st := s.mqtt.Stats()
+					if got := st.Unauthenticated; (got == 1) != (want != 0) || st.HookPanics != tt.panics {
+						t.Errorf("got %d unauthenticated, %d panics, want %t, %d", got, st.HookPanics, want != 0, tt.panics)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestIdentity gives clients another name, App, rights and an end.
+func TestIdentity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hook := func(_ context.Context, r *broker.ConnectRequest) (broker.Decision, *broker.Identity, error) {
+			id := &broker.Identity{User: "known"}
+			switch r.User {
+			case "renamed":
+				id.ClientID = "other"
+			case "elsewhere":
+				id.App = "meters"
+			case "limited":
+				id.Permissions = only("t")
+			case "short":
+				id.Expires = time.Now().Add(time.Minute)
+			}
+			return broker.Allow, id, nil
+		}
+		s := newServer(t, setup{loop: netloop.Config{Portable: true}, mqtt: Config{Authenticator: authenticator(hook)}})
+		v, b, err := encodeConnect("v5 id=a clean username=renamed")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newClient(s, v)
+		c.send(b)
+		if got := c.line(); !strings.Contains(got, "id=other") {
+			t.Errorf("renamed: got %s, want the assigned identifier other", got)
+		}
+		here, there := dialAs(s, "v5 id=h clean username=x"), dialAs(s, "v5 id=e clean username=elsewhere")
+		here.do("sub id=1 #,1", "SUBACK 1 01")
+		there.do("pub t m q=1 id=1", "PUBACK 1 10") // nobody there
+		limited := dialAs(s, "v5 id=l clean username=limited")
+		limited.do("pub t m q=1 id=1", "PUBACK 1")
+		here.expect("PUBLISH t m q=1 id=1")
+		limited.do("pub u m q=1 id=2", "PUBACK 2 87")
+		short := dialAs(s, "v5 id=s clean username=short")
+		time.Sleep(59 * time.Second)
+		short.do("ping", "PINGRESP")
+		time.Sleep(2 * time.Second)
+		short.expect("DISCONNECT 87", "EOF")
+	})
+}
+
+// only permits one topic.
+type only string
+
+// Check implements broker.Permissions.
+func (o only) Check(a *broker.Access) broker.Decision {
+	if a.Topic == string(o) {
+		return broker.Allow
+	}
+	return broker.Deny
+}
+
+// TestAuthenticatorIsSlow has hooks wait: loops and other clients go on, what is too much is refused, and
+// clients that leave meanwhile leave nothing behind.
+func TestAuthenticatorIsSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		hook := func(ctx context.Context, r *broker.ConnectRequest) (broker.Decision, *broker.Identity, error) {
+			if r.User == "" {
+				return broker.Allow, nil, nil
+			}
+			select {
+			case <-release:
+				return broker.Allow, nil, nil
+			case <-ctx.Done():
+				return broker.Deny, nil, ctx.Err()
+			}
+		}
+		s := newServer(t, setup{loop: netloop.Config{Portable: true}, mqtt: Config{
+			Authenticator: authenticator(hook), AuthWorkers: 2, AuthQueue: 3, AuthTimeout: 3 * time.Second,
+		}})
+		early := dialAs(s, "v5 id=early clean")
+		connect := func(id string) *client {
+			v, b, err := encodeConnect("v5 id=" + id + " clean username=u")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := newClient(s, v)
+			c.send(b)
+			synctest.Wait()
+			return c
+		}
+		var waiting []*client
+		for _, id := range []string{"1", "2", "3", "4", "5"} {
+			waiting = append(waiting, connect(id))
+		}
+		connect("6").expect("CONNACK 89", "EOF") // two are asked about, three wait
+		early.do("ping", "PINGRESP")
+		_ = waiting[4].nc.Close()
+		time.Sleep(3 * time.Second) // the first two have had their time
+		for _, c := range waiting[:2] {
+			c.expect("CONNACK 86", "EOF")
+		}
+		close(release)
+		for _, c := range waiting[2:4] {
+			c.expect("CONNACK 00")
+		}
+		synctest.Wait()
+		if got := s.broker.Stats().Connected; got != 3 {
+			t.Errorf("connected: got %d, want 3", got)
+		}
+	})
+}
+
+// riddle is an authentication method: the answer to 1 is 2, and that is the user.
+type riddle struct{ user string }
+
+// Method implements broker.EnhancedAuthenticator.
+func (riddle) Method() string { return "riddle" }
+
+// Begin implements broker.EnhancedAuthenticator.
+func (r riddle) Begin(*broker.ConnectRequest) broker.Exchange { return &riddleExchange{user: r.user} }
+
+type riddleExchange struct {
+	user  string
+	asked bool
+}
+
+// Step implements broker.Exchange.
+func (x *riddleExchange) Step(_ context.Context, data []byte) ([]byte, broker.Decision, *broker.Identity, error) {
+	switch {
+	case !x.asked:
+		x.asked = true
+		return []byte("1"), broker.Ignore, nil, nil
+	case string(data) == "2":
+		return []byte("welcome"), broker.Allow, &broker.Identity{User: x.user}, nil
+	}
+	return nil, broker.Deny, nil, nil
+}
+
+// sendAuth sends AUTH.
+func (c *client) sendAuth(reason packet.ReasonCode, method, data string) {
+	c.send(packet.AppendAuth(nil, &packet.Auth{Reason: reason, Method: method, Data: []byte(data)}, 0))
+}
+
+// wantAuth waits for AUTH.
+func (c *client) wantAuth(reason packet.ReasonCode, data string) {
+	c.t.Helper()
+	f, ok := c.wait()
+	if !ok {
+		c.t.Fatal("got the end, want AUTH")
+	}
+	a, err := packet.DecodeAuthFromServer(f, c.version)
+	if err != nil || a.Reason != reason || a.Method != "riddle" || string(a.Data) != data {
+		c.t.Fatalf("got %+v, %v, want AUTH %x, %q", a, err, reason, data)
+	}
+}
+
+// TestEnhancedAuthentication goes through an exchange, and through it again: v5 [MQTT-4.12.0-1], [MQTT-4.12.0-2],
+// [MQTT-4.12.0-3], [MQTT-4.12.0-5], [MQTT-4.12.0-6], [MQTT-4.12.1-1], [MQTT-4.12.1-2].
+func TestEnhancedAuthentication(t *testing.T) {
+	start := func(t *testing.T, loop netloop.Config, auth string) *client {
+		t.Helper()
+		s := newServer(t, setup{loop: loop, mqtt: Config{Enhanced: []broker.EnhancedAuthenticator{riddle{"u"}}}})
+		v, b, err := encodeConnect("v5 id=a clean auth=" + auth)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newClient(s, v)
+		c.send(b)
+		return c
+	}
+	for name, play := range map[string]func(t *testing.T, loop netloop.Config){
+		"right, and again": func(t *testing.T, loop netloop.Config) {
+			c := start(t, loop, "riddle")
+			c.wantAuth(packet.ContinueAuthentication, "1")
+			c.sendAuth(packet.ContinueAuthentication, "riddle", "2")
+			f, ok := c.wait()
+			a, err := packet.DecodeConnAck(f, c.version)
+			if !ok || err != nil || a.Reason != packet.Success || a.AuthMethod != "riddle" || string(a.AuthData) != "welcome" {
+				t.Fatalf("got %+v, %v, want CONNACK with the method's data", a, err)
+			}
+			for range 2 {
+				c.sendAuth(packet.ReAuthenticate, "riddle", "")
+				c.wantAuth(packet.ContinueAuthentication, "1")
+				c.do("ping", "PINGRESP") // it goes on meanwhile
+				c.sendAuth(packet.ContinueAuthentication, "riddle", "2")
+				c.wantAuth(packet.Success, "welcome")
+			}
+			c.sendAuth(packet.ReAuthenticate, "riddle", "")
+			c.wantAuth(packet.ContinueAuthentication, "1")
+			c.sendAuth(packet.ContinueAuthentication, "riddle", "3")
+			c.expect("DISCONNECT 87", "EOF")
+		},
+		"wrong": func(t *testing.T, loop netloop.Config) {
+			c := start(t, loop, "riddle")
+			c.wantAuth(packet.ContinueAuthentication, "1")
+			c.sendAuth(packet.ContinueAuthentication, "riddle", "3")
+			c.expect("CONNACK 87", "EOF")
+		},
+		"unknown method": func(t *testing.T, loop netloop.Config) {
+			start(t, loop, "other").expect("CONNACK 8c", "EOF")
+		},
+		"another method in the middle": func(t *testing.T, loop netloop.Config) {
+			c := start(t, loop, "riddle")
+			c.wantAuth(packet.ContinueAuthentication, "1")
+			c.sendAuth(packet.ContinueAuthentication, "other", "2")
+			c.expect("EOF")
+		},
+		"a publish in the middle": func(t *testing.T, loop netloop.Config) {
+			c := start(t, loop, "riddle")
+			c.wantAuth(packet.ContinueAuthentication, "1")
+			c.do("pub t m")
+			c.expect("EOF")
+		},
+	} {
+		t.Run(name, func(t *testing.T) { eachEngine(t, play) })
+	}
+}
