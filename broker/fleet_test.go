@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
 	"github.com/holdfast-mqtt/holdfast/storage/memory"
@@ -331,6 +332,7 @@ func (s *fleetSubscriber) finish() {
 	s.c.detach()
 	s.steady = true
 	s.connect()
+	advance(time.Minute) // deliveries may have been put off: see fruitless.go
 	for synctest.Wait(); s.pending(); synctest.Wait() {
 		s.receive()
 		for len(s.todo) > 0 {
