@@ -332,7 +332,7 @@ func (s *fleetSubscriber) finish() {
 	s.c.detach()
 	s.steady = true
 	s.connect()
-	advance(time.Minute) // its deliveries may be put off, after connections in a row that it acknowledged nothing on
+	advance(time.Minute) // deliveries may have been put off: see fruitless.go
 	for synctest.Wait(); s.pending(); synctest.Wait() {
 		s.receive()
 		for len(s.todo) > 0 {
