@@ -157,6 +157,7 @@ install-tools: ## Install what `make test` needs and is missing (Debian packages
 	gcc -E -include mosquitto.h -x c /dev/null >/dev/null 2>&1 || missing+=(libmosquitto-dev); \
 	gcc -E -include MQTTAsync.h -x c /dev/null >/dev/null 2>&1 || missing+=(libpaho-mqtt-dev); \
 	/usr/bin/python3 -c 'import paho.mqtt.client' 2>/dev/null || missing+=(python3-paho-mqtt); \
+	command -v openssl >/dev/null || missing+=(openssl); \
 	command -v node >/dev/null || missing+=(nodejs); \
 	command -v npm >/dev/null || missing+=(npm); \
 	if [ $${#missing[@]} -gt 0 ]; then \

@@ -211,6 +211,9 @@ func (e *entrance) open(c *Conn, data []byte) {
 	c.h = e.newHandler(c)
 	c.opened()
 	w := c.wire
+	if c.ended {
+		return
+	}
 	if w.ws == nil {
 		c.plaintext(data, 0)
 		return

@@ -35,9 +35,29 @@
 // any more at twice HighWater. What is kept of incomplete input grows with the
 // bytes that have arrived, never with a length that a peer claims.
 //
+// # Transports
+//
+// A listener may put layers between socket and handler, which handlers do not
+// notice ([ListenConfig]):
+//
+//	accept → Admit → PROXY header → first bytes → TLS → first bytes → WebSocket → OnOpen
+//
+// Until OnOpen an entrance, itself a Handler, takes what the connection owes as
+// bytes arrive; within ten seconds, or the connection is closed. A TLS handshake
+// is the one thing that leaves the loop: it begins when a whole ClientHello
+// has come, has a goroutine while it lasts, and holds one of
+// Config.HandshakeWorkers slots only while it computes, so that peers which
+// stall hold up nobody. How many are under way is bounded, also by address.
+//
+// From then on input is decrypted and unframed on the loop as it is read, and
+// output is framed and encrypted by whoever writes, just before the system call:
+// what one turn puts out is one WebSocket frame and, up to 16 KiB, one TLS
+// record. An idle connection has neither goroutine nor buffer of ours; crypto/tls
+// keeps some 6.5 KB for it, and the buffer of the largest record that has come.
+//
 // # Locks
 //
-// A Conn's lock is innermost: no other lock is taken and no system call is
+// A Conn's lock is innermost, within those of its tls.Conn: no other lock is taken and no system call is
 // made under it, except that closing the descriptor may follow its last write.
 package netloop
 

@@ -63,7 +63,7 @@ func benchmarkEchoAt(b *testing.B, tr transport, addr net.Addr) {
 	for range conns {
 		client := tr.dial(b, addr)
 		if ws, ok := client.(*wsStream); ok {
-			client = &wsBench{ws: ws, frame: frame(ws.r, 0x82, make([]byte, 64))}
+			client = &wsBench{stream: ws.stream, ws: ws, frame: frame(ws.r, 0x82, make([]byte, 64))}
 		}
 		wg.Go(func() {
 			defer client.Close()
@@ -91,6 +91,6 @@ type wsBench struct {
 	frame []byte
 }
 
-func (w *wsBench) Write([]byte) (int, error)  { return w.ws.stream.Write(w.frame) }
+func (w *wsBench) Write([]byte) (int, error)  { return w.stream.Write(w.frame) }
 func (w *wsBench) Read(b []byte) (int, error) { return w.ws.Read(b) }
-func (w *wsBench) Close() error               { return w.ws.stream.Close() }
+func (w *wsBench) Close() error               { return w.stream.Close() }

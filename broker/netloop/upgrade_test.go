@@ -29,7 +29,7 @@ func TestUpgrade(t *testing.T) {
 		{"as it should be", upgradeRequest, 101, "mqtt"},
 		{"query", edit("/mqtt ", "/mqtt?app=x "), 101, "mqtt"},
 		{"lists", edit("Connection: Upgrade", "connection:keep-alive ,\tUPGRADE"), 101, "mqtt"},
-		{"several subprotocols, v5 [MQTT-6.0.0-4]", edit("Protocol: mqtt", "Protocol: chat, mqttv3.1, mqtt"), 101, "mqtt"},
+		{"several subprotocols, v5 [MQTT-6.0.0-4], v3.1.1 [MQTT-6.0.0-4]", edit("Protocol: mqtt", "Protocol: chat, mqttv3.1, mqtt"), 101, "mqtt"},
 		{"several subprotocol lines", line("Sec-WebSocket-Protocol: chat"), 101, "mqtt"},
 		{"MQTT 3.1", edit("Protocol: mqtt", "Protocol: mqttv3.1"), 101, "mqttv3.1"},
 		{"extension declined", line("Sec-WebSocket-Extensions: permessage-deflate"), 101, "mqtt"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"testing"
 )
 
@@ -52,7 +53,7 @@ func TestWebSocketViolations(t *testing.T) {
 		seen        string // what the handler has got
 	}{
 		{"unmasked", "\x82\x01x", closeProtocol, ""},
-		{"text, v5 [MQTT-6.0.0-1]", f(0x81, "x"), closeUnsupported, ""},
+		{"text, v5 [MQTT-6.0.0-1], v3.1.1 [MQTT-6.0.0-1]", f(0x81, "x"), closeUnsupported, ""},
 		{"reserved bit 1", f(0xC2, "x"), closeProtocol, ""},
 		{"reserved bit 2", f(0xA2, "x"), closeProtocol, ""},
 		{"reserved bit 3", f(0x92, "x"), closeProtocol, ""},
@@ -88,6 +89,35 @@ func TestWebSocketViolations(t *testing.T) {
 				}
 				wantClose(t, ws, tt.code)
 			})
+		}
+	})
+}
+
+// Packets need not end where frames do, several of them may be in one, and a Ping may come in between:
+// v5 [MQTT-6.0.0-2], v3.1.1 [MQTT-6.0.0-2].
+func TestWebSocketStream(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	f := func(first byte, payload string) []byte { return frame(r, first, []byte(payload)) }
+	eachEngine(t, func(t *testing.T, cfg Config) {
+		p := newProbe(t)
+		var seen []string
+		p.onData = func(_ *Conn, data []byte) int { // packets of three bytes
+			n := len(data) / 3 * 3
+			for i := 0; i < n; i += 3 {
+				seen = append(seen, string(data[i:i+3]))
+			}
+			return n
+		}
+		ws := rawWS(t, cfg, p)
+		for _, b := range [][]byte{
+			f(0x82, "a"), f(0x82, "aabbb"), f(0x02, "c"), f(0x89, "ping"), f(0x00, "c"), f(0x80, "cd"), f(0x82, "d"), f(0x82, "d"),
+			f(0x88, "\x03\xE8"),
+		} {
+			send(t, ws.stream, b)
+		}
+		wantClosed(t, p, ErrPeerGone)
+		if got := strings.Join(seen, " "); got != "aaa bbb ccc ddd" {
+			t.Errorf("handler got %q, want four packets", got)
 		}
 	})
 }
