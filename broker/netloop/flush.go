@@ -49,7 +49,7 @@ func (c *Conn) noteProgress() {
 
 // failed is called with c.mu held when writing has failed; it unlocks.
 func (c *Conn) failed(err error) {
-	c.writeErr = err
+	c.writeErr = &err
 	c.state |= outClosed
 	c.state &^= outRefused | outBlocked
 	c.dropLocked()
@@ -94,7 +94,7 @@ type writeErrorTask Conn
 func (t *writeErrorTask) Run(*Loop) {
 	c := (*Conn)(t)
 	c.mu.Lock()
-	err := c.writeErr
+	err := *c.writeErr
 	c.mu.Unlock()
 	c.finish(err)
 }
@@ -105,7 +105,7 @@ func (c *Conn) gone(err error) {
 	c.mu.Lock()
 	waiting := c.waitingLocked() > 0
 	if c.writeErr != nil {
-		err = c.writeErr // the first to be noticed tells more
+		err = *c.writeErr // the first to be noticed tells more
 	}
 	c.mu.Unlock()
 	if waiting && errors.Is(err, ErrPeerGone) {
