@@ -43,7 +43,7 @@ type Conn struct {
 	mu       sync.Mutex
 	state    outState
 	out      *output // nil while nothing waits
-	writeErr *error  // nil is none
+	writeErr *error  // why writing has failed; a pointer, since few pay for it and all for its size
 }
 
 // outState are the flags of a connection's output.

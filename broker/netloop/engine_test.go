@@ -18,7 +18,7 @@ import (
 
 // An idle connection is a Conn and a place in the table, and nothing else.
 func TestConnSize(t *testing.T) {
-	if got, limit := unsafe.Sizeof(Conn{}), uintptr(160); got > limit {
+	if got, limit := unsafe.Sizeof(Conn{}), uintptr(144); got > limit {
 		t.Errorf("a Conn takes %d bytes, want at most %d", got, limit)
 	}
 }

@@ -202,9 +202,9 @@ func (c *Conn) updateInterest() {
 	c.interest = want
 	ev := unix.EpollEvent{Events: want, Fd: c.fd, Pad: c.gen}
 	if err := unix.EpollCtl(c.loop.poller.fd, unix.EPOLL_CTL_MOD, int(c.fd), &ev); err != nil {
+		failure := fmt.Errorf("watch socket: %w", err)
 		c.mu.Lock()
-		err := fmt.Errorf("watch socket: %w", err)
-		c.writeErr = &err
+		c.writeErr = &failure
 		c.mu.Unlock()
 		c.loop.Post((*writeErrorTask)(c))
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"testing"
@@ -348,4 +349,21 @@ func TestShutdownDuringHandshakes(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestSite(t *testing.T) {
+	for addr, want := range map[string]string{
+		"192.0.2.7":            "192.0.2.7",
+		"2001:db8:1:2:3:4:5:6": "2001:db8:1:2::",
+		"2001:db8:1:2:ff::1":   "2001:db8:1:2::",
+		"fe80::1%eth0":         "fe80::",
+		"2001:db8:1:3:ff::1":   "2001:db8:1:3::",
+	} {
+		if got := site(netip.MustParseAddr(addr)); got.String() != want {
+			t.Errorf("site(%s) = %s, want %s", addr, got, want)
+		}
+	}
+	if got := site(netip.Addr{}); got.IsValid() {
+		t.Errorf("site of no address = %s", got)
+	}
 }

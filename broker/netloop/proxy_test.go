@@ -177,3 +177,31 @@ func FuzzProxy(f *testing.F) {
 		}
 	})
 }
+
+// What connects to a Unix socket is a proxy if there are any at all, and its
+// Admit is asked for whom the header names, or for nobody's address.
+func TestProxyUnix(t *testing.T) {
+	eachEngine(t, func(t *testing.T, cfg Config) {
+		for header, want := range map[string]string{
+			proxyHeaders[0].header:        "192.0.2.7",
+			"PROXY UNKNOWN\r\n":           "invalid IP",
+			proxyV2(0x21, 0x31, unixBody): "invalid IP",
+		} {
+			asked := make(chan netip.Addr, 1)
+			tr := plainTransport
+			tr.configure = func(cfg *ListenConfig) {
+				cfg.Proxy = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+				cfg.Admit = func(addr netip.Addr) (func(), bool) { asked <- addr; return nil, true }
+			}
+			tr.wrap = func(t testing.TB, nc stream) stream { send(t, nc, []byte(header)); return nc }
+			p := newProbe(t)
+			p.onData = echo
+			_, client := tr.connectUnix(t, cfg, p)
+			send(t, client, []byte("hello"))
+			wantBytes(t, client, []byte("hello"))
+			if got := receive(t, asked, "call of Admit"); got.String() != want {
+				t.Errorf("Admit(%v), want %s", got, want)
+			}
+		}
+	})
+}

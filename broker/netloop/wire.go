@@ -35,6 +35,7 @@ type wire struct {
 
 	// guarded by conn.mu
 	enc       *output // encoded, waits for the socket; nil while nothing does
+	sealing   int     // bytes of conn.out that are being encrypted
 	lead      []byte  // goes before the first frame: the answer to an upgrade
 	pong      []byte  // payload of the Pong that is due; nil for none
 	closeCode uint16  // of the Close frame; 0 until there is a reason to close
@@ -105,10 +106,20 @@ func (c *Conn) waitingLocked() int {
 	if c.out != nil {
 		n = c.out.n
 	}
-	if c.filtered && c.wire.enc != nil {
-		n += c.wire.enc.n
+	if c.filtered {
+		n += c.wire.encodedLocked()
 	}
 	return n
+}
+
+// encodedLocked is the number of bytes that are encoded and not written, less
+// those of them that count as not encoded: the ones that are being encrypted.
+func (w *wire) encodedLocked() int {
+	n := 0
+	if w.enc != nil {
+		n = w.enc.n
+	}
+	return max(n-w.sealing, 0)
 }
 
 // pendingLocked tells whether there is something to write or to encode.
@@ -183,6 +194,7 @@ func (w *wire) seal() bool {
 	} else {
 		was := c.state & outWriting
 		c.state |= outWriting
+		w.sealing = n
 		c.mu.Unlock()
 		ok := w.encrypt(front, pieces)
 		if bye {
@@ -191,6 +203,7 @@ func (w *wire) seal() bool {
 		}
 		c.mu.Lock()
 		c.state = c.state&^outWriting | was
+		w.sealing = 0
 		w.broken = w.broken || !ok
 	}
 	if n > 0 {
