@@ -141,6 +141,23 @@ func TestBroadcastSubscribeAgain(t *testing.T) {
 	})
 }
 
+// TestBroadcastHigherQoS: for a subscription of QoS 0 nothing is kept; one that becomes QoS 1 begins at the log's end.
+func TestBroadcastHigherQoS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, broker.Config{})
+		s, p := n.connect(t, "s", expiry(never)), n.connect(t, "p")
+		s.subscribe(broadcasts, 0)
+		s.detach()
+		p.publishAllWait(broadcasts, 1, -2, 0)
+		s = n.connect(t, "s", expiry(never))
+		s.subscribe(broadcasts, 1)
+		s.detach()
+		p.publishAllWait(broadcasts, 1, 1, 3)
+		s = n.connect(t, "s", expiry(never))
+		wantPayloads(t, "since it is kept", s.receive(), 1, 3)
+	})
+}
+
 // TestBroadcastBecomesTransient reconnects a Session so that it ends with this connection. It gets what it has missed,
 // and what comes then, and leaves nothing behind.
 func TestBroadcastBecomesTransient(t *testing.T) {

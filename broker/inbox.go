@@ -40,7 +40,10 @@ func (a *App) offerInbox(sc *Scratch, m *Message, clientID string) Result {
 			runtime.Gosched()
 			continue
 		case s.outlived():
+			attended, skip, tracking := sc.attended, sc.skip, sc.tracking // of the publish that is going on
+			sc.skip, sc.tracking = nil, false
 			s.finish(sc)
+			sc.attended, sc.skip, sc.tracking = attended, skip, tracking
 			continue
 		}
 		r := s.offerLocked(sc, &it)

@@ -50,7 +50,11 @@ func (s *Session) subscribe(sub Subscribe) error {
 	at := s.subscribed(sub.TopicFilter)
 	switch {
 	case at >= 0:
+		kept := s.subs[at].Options.QoS() > 0
 		s.subs[at] = sub
+		if s.logged(&sub) && !kept && sub.Options.QoS() > 0 { // nothing was kept for it so far
+			s.subscribeLog()
+		}
 	case len(s.subs) >= s.app.broker.cfg.MaxSubscriptions || s.filterBytes()+len(sub.TopicFilter) > maxFilterBytes:
 		return ErrQuotaExceeded
 	default:
