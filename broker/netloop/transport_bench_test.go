@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
 // BenchmarkTransport sends 64 bytes there and back over each transport, from
@@ -62,6 +63,7 @@ func benchmarkEchoAt(b *testing.B, tr transport, addr net.Addr) {
 	var wg sync.WaitGroup
 	for range conns {
 		client := tr.dial(b, addr)
+		check(b, client.SetDeadline(time.Time{}))
 		if ws, ok := client.(*wsStream); ok {
 			client = &wsBench{stream: ws.stream, ws: ws, frame: frame(ws.r, 0x82, make([]byte, 64))}
 		}
