@@ -106,7 +106,7 @@ bench: ## Go benchmarks of PKG matching BENCH, then bench-durable
 	@$(MAKE) --no-print-directory bench-durable
 
 # Sessions of `bench-durable`, how long its pairs are measured, and where the server keeps its data: a fresh directory
-# beside the binary for each run unless DATA says otherwise (DATA=memory). The Sessions sleep as soon as their clients have left. A directory in RAM would measure no disk.
+# beside the binary for each run unless DATA says otherwise (DATA=memory). The Sessions sleep a second after their clients have left. A directory in RAM would measure no disk.
 SESSIONS ?= 100000
 DURATION ?= 10s
 DATA     ?=
@@ -117,7 +117,7 @@ bench-durable: build ## The durable store: QoS 1 pairs, the same with late PUBAC
 	trap stop EXIT; \
 	measure() { \
 		dir=$$(mktemp -d $(BIN)/durable.XXXXXX); data='$(DATA)'; data=$${data:-$$dir/data}; : > "$$dir/log"; \
-		flash=30s; [ "$$1" != sleepers ] || flash=0s; \
+		flash=30s; [ "$$1" != sleepers ] || flash=1s; \
 		HOLDFAST_BROKER_FLASH_TIMEOUT=$$flash \
 		$(BIN)/holdfast serve --listen mqtt://127.0.0.1:0 --api off --data "$$data" 2>"$$dir/log" & pid=$$!; \
 		until grep -q msg=ready "$$dir/log"; do kill -0 $$pid 2>/dev/null || { cat "$$dir/log"; exit 1; }; sleep 0.1; done; \
