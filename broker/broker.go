@@ -106,6 +106,7 @@ type Scratch struct {
 	attended bool       // somebody waits for the result of the publish that is going on
 	parked   bool       // a Session has yet to accept the publish that is going on
 	tracking bool       // given is being gathered
+	parkedAt []*Session // that have yet to accept it, while tracking
 	given    []Mailbox  // that have the QoS 2 publish which is going on
 	skip     []Mailbox  // that had it before
 	entry    Entry

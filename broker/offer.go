@@ -141,8 +141,7 @@ func (s *Session) take(sc *Scratch, it *item) Result {
 		return QuotaExceeded
 	}
 	k := it.keep()
-	k.op = sc.waits()
-	sc.parked = true
+	sc.park(s, &k)
 	b := s.pending()
 	b.waiting.push(k)
 	b.waitingBytes += k.msg.size()

@@ -70,6 +70,10 @@ type publishOp struct {
 	done  Completion
 
 	receipt *publishReceipt // is stored when all else is done, and waited for too; nil is none
+
+	// unsettled is true while it is being offered and its receipt is not known yet: a Session
+	// must not take it from its waiting items before that.
+	unsettled atomic.Bool
 }
 
 // publishReceipt is the receipt of a QoS 2 publish that some Sessions have yet to take.
@@ -186,6 +190,7 @@ func (b *Broker) Publish(sc *Scratch, p *Publish) Result {
 	sc.storeReceipt(p, box, result)
 	sc.skip = nil
 	b.store.End(tx)
+	sc.settle()
 	return sc.conclude(p, result)
 }
 
@@ -204,6 +209,29 @@ func (sc *Scratch) storeReceipt(p *Publish, box Mailbox, result Result) {
 	default:
 		sc.broker.store.AddReceipt(box, p.PacketID, sc.waits())
 	}
+}
+
+// park has it.op be told when the Session takes it, which may be as soon as the receipt of a QoS 2 publish is known.
+func (sc *Scratch) park(s *Session, it *item) {
+	it.op = sc.waits()
+	sc.parked = true
+	if sc.tracking {
+		it.op.unsettled.Store(true)
+		sc.parkedAt = append(sc.parkedAt, s)
+	}
+}
+
+// settle lets the Sessions take what they have parked of the QoS 2 publish that is going on.
+func (sc *Scratch) settle() {
+	if len(sc.parkedAt) == 0 {
+		return
+	}
+	sc.op.unsettled.Store(false)
+	for _, s := range sc.parkedAt {
+		sc.broker.resumer.post(s) // there may have been room meanwhile
+	}
+	clear(sc.parkedAt)
+	sc.parkedAt = sc.parkedAt[:0]
 }
 
 // note remembers that a mailbox has the message of the QoS 2 publish that is going on.

@@ -95,7 +95,7 @@ func (s *Session) admit(sc *Scratch) bool {
 	some := false
 	for b.waiting.len() > 0 {
 		it := b.waiting.at(0)
-		if !s.makeRoom(sc, it.msg.size()) {
+		if it.op.unsettled.Load() || !s.makeRoom(sc, it.msg.size()) {
 			break
 		}
 		w := b.waiting.pop()

@@ -5,7 +5,7 @@ import "sync"
 // resumer goes on with Sessions for which the Store has committed something
 // that they have waited for. The Store's callbacks must not block, and some come
 // with the Session's lock held; so they only post here. It is one resident
-// goroutine; it has no more to do than the Store lets be outstanding.
+// goroutine; it has no more to do than the Store lets be outstanding, and publishes be parked.
 type resumer struct {
 	do   func([]*Session)
 	done sync.WaitGroup

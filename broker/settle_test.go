@@ -1,0 +1,63 @@
+package broker_test
+
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/storage/memory"
+)
+
+// partials is a Store that notes the partial receipts it is given.
+type partials struct {
+	broker.Store
+
+	mu  sync.Mutex
+	got []broker.PartialReceipt
+}
+
+// AddPartialReceipt implements broker.Store.
+func (st *partials) AddPartialReceipt(mb broker.Mailbox, id broker.PacketID, r broker.PartialReceipt, c broker.Commit) {
+	st.mu.Lock()
+	st.got = append(st.got, r)
+	st.mu.Unlock()
+	st.Store.AddPartialReceipt(mb, id, r, c)
+}
+
+// TestRoomWhileOffered has a full Session get room while the QoS 2 publish that waits for it is still being offered to
+// others. It must not take the message before the receipt is known: if it did, nobody would note that it has it, and
+// a repetition after a crash would give it again.
+func TestRoomWhileOffered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := &partials{Store: memory.New()}
+		r := newRoom(t, broker.Config{Store: st, MaxQueuedMessages: 1})
+		full, other := r.connect(t, "full", expiry(never), receiveMaximum(1)), r.connect(t, "other")
+		p := r.connect(t, "p", expiry(never))
+		full.subscribe("t", 1)
+		sent := p.publish("t", "1", 1)
+		synctest.Wait()
+		one := ids(full.link.take())
+		wantOutcome(t, "before", []*publication{sent}, broker.Accepted)
+		other.subscribe("$share/g/t", 1) // is offered the message last
+		var waited, waits int64
+		other.link.verdict = func(*broker.Delivery) broker.Verdict {
+			waited = r.Stats().Waiting
+			full.ack(one...)
+			waits = r.Stats().Waiting
+			return broker.Sent
+		}
+		last := p.publishID(7)
+		if waited != 1 || waits != 1 {
+			t.Errorf("while it is offered: got %d waiting, %d after there is room, want 1, 1", waited, waits)
+		}
+		synctest.Wait()
+		wantOutcome(t, "last", []*publication{last}, broker.Accepted)
+		if len(st.got) != 1 || len(st.got[0].Given) != 1 {
+			t.Errorf("got partial receipts %v, want one that names the full Session's mailbox", st.got)
+		}
+		if got := full.link.take(); len(got) != 1 || got[0].payload != "" {
+			t.Errorf("got %v, want the message that waited, once", got)
+		}
+	})
+}
