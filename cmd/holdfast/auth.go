@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
@@ -21,6 +20,7 @@ import (
 	"github.com/holdfast-mqtt/holdfast/cmd/holdfast/config"
 	"github.com/holdfast-mqtt/holdfast/hooks/acl"
 	"github.com/holdfast-mqtt/holdfast/hooks/auth"
+	"github.com/holdfast-mqtt/holdfast/internal/reload"
 )
 
 // authFilesEvery is how often files of users, keys and rules are looked at, whether they have changed.
@@ -197,12 +197,12 @@ func (g *guard) rules(a *config.Auth, mc *mqtt.Config) error {
 		}
 		return nil
 	}
-	f := &ruleFile{path: a.ACLFile}
-	if err := f.read(); err != nil {
+	f, err := reload.Open(a.ACLFile, acl.MaxSize, parseRules)
+	if err != nil {
 		return fmt.Errorf("auth.acl_file: %w", err)
 	}
-	mc.Authorizer = f
-	g.beside = append(g.beside, func(ctx context.Context) { f.run(ctx, g.log) })
+	mc.Authorizer = ruleFile{f}
+	g.beside = append(g.beside, func(ctx context.Context) { f.Run(ctx, authFilesEvery, g.log) })
 	return nil
 }
 
@@ -223,48 +223,9 @@ func (g *guard) shut() {
 }
 
 // ruleFile is a file of rules that may change.
-type ruleFile struct {
-	path    string
-	content []byte // read by run alone after the first time
-	rules   atomic.Pointer[acl.Rules]
-}
+type ruleFile struct{ *reload.File[acl.Rules] }
 
 // OnACLCheck implements broker.Authorizer.
-func (f *ruleFile) OnACLCheck(a *broker.Access) broker.Decision { return f.rules.Load().OnACLCheck(a) }
+func (f ruleFile) OnACLCheck(a *broker.Access) broker.Decision { return f.Load().OnACLCheck(a) }
 
-func (f *ruleFile) read() error {
-	content, err := os.ReadFile(f.path)
-	if err != nil {
-		return err
-	}
-	if f.rules.Load() != nil && bytes.Equal(content, f.content) {
-		return nil
-	}
-	rules, err := acl.Parse(bytes.NewReader(content))
-	if err != nil {
-		return fmt.Errorf("%s: %w", f.path, err)
-	}
-	f.content = content
-	f.rules.Store(rules)
-	return nil
-}
-
-// run reads the file again when it has changed. Rules that are no good leave the older ones in force.
-func (f *ruleFile) run(ctx context.Context, log *slog.Logger) {
-	told := ""
-	for tick := time.NewTicker(authFilesEvery); ; {
-		select {
-		case <-ctx.Done():
-			tick.Stop()
-			return
-		case <-tick.C:
-		}
-		text := ""
-		if err := f.read(); err != nil {
-			if text = err.Error(); text != told {
-				log.Error("acl_file_unreadable", "error", err)
-			}
-		}
-		told = text
-	}
-}
+func parseRules(data []byte) (*acl.Rules, error) { return acl.Parse(bytes.NewReader(data)) }

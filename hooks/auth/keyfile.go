@@ -8,10 +8,12 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/holdfast-mqtt/holdfast/internal/reload"
 )
 
 // KeyFile has the keys that are in a file, which may change.
-type KeyFile struct{ file *file[KeySet] }
+type KeyFile struct{ file *reload.File[KeySet] }
 
 var _ KeySource = (*KeyFile)(nil)
 
@@ -37,7 +39,7 @@ func OpenSecretFile(path string) (*KeyFile, error) {
 }
 
 func openKeys(path string, parse func([]byte) (*KeySet, error)) (*KeyFile, error) {
-	f, err := openFile(path, maxKeysDoc, parse)
+	f, err := reload.Open(path, maxKeysDoc, parse)
 	if err != nil {
 		return nil, fmt.Errorf("read keys: %w", err)
 	}
@@ -45,13 +47,13 @@ func openKeys(path string, parse func([]byte) (*KeySet, error)) (*KeyFile, error
 }
 
 func (f *KeyFile) find(ctx context.Context, alg, id string) ([]jwt.VerificationKey, error) {
-	return f.file.current.Load().find(ctx, alg, id)
+	return f.file.Load().find(ctx, alg, id)
 }
 
 // Reload reads the file if it has changed, and tells whether it has. After an error the old keys stay.
-func (f *KeyFile) Reload() (changed bool, err error) { return f.file.reload() }
+func (f *KeyFile) Reload() (changed bool, err error) { return f.file.Reload() }
 
 // Run reloads the file every so often until ctx ends. It logs what is wrong with the file.
 func (f *KeyFile) Run(ctx context.Context, every time.Duration, log *slog.Logger) {
-	f.file.run(ctx, every, log)
+	f.file.Run(ctx, every, log)
 }

@@ -41,7 +41,7 @@ func ask(t *testing.T, a broker.Authenticator, r *broker.ConnectRequest) (broker
 }
 
 // writeFile writes a file for a test and returns its path.
-func writeFile(t *testing.T, name, text string) string {
+func writeFile(t testing.TB, name, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

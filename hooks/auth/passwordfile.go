@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/internal/reload"
 )
 
 // maxCredentials is the greatest size of a file of credentials, in bytes: a million users of argon2id.
@@ -26,7 +27,7 @@ const maxCredentials = 256 << 20
 // For a user who is not in the file, a password is hashed nevertheless, so that the time an answer takes does not
 // tell who is. It does if hashes of different cost are mixed: then it is the time of the most frequent ones.
 type PasswordFile struct {
-	file    *file[passwords]
+	file    *reload.File[passwords]
 	hashing chan struct{} // holds a token for each hash that is being computed
 }
 
@@ -46,7 +47,7 @@ var _ broker.Authenticator = (*PasswordFile)(nil)
 // OpenPasswordFile reads a file. At most hashing passwords are hashed at a time, each of which may take the memory that
 // its hash says (19 MiB by default); 0 is one for each processor. An error names each bad line.
 func OpenPasswordFile(path string, hashing int) (*PasswordFile, error) {
-	f, err := openFile(path, maxCredentials, parsePasswords)
+	f, err := reload.Open(path, maxCredentials, parsePasswords)
 	if err != nil {
 		return nil, fmt.Errorf("read password file: %w", err)
 	}
@@ -57,15 +58,15 @@ func OpenPasswordFile(path string, hashing int) (*PasswordFile, error) {
 }
 
 // Reload reads the file if it has changed, and tells whether it has. After an error the old users stay.
-func (f *PasswordFile) Reload() (changed bool, err error) { return f.file.reload() }
+func (f *PasswordFile) Reload() (changed bool, err error) { return f.file.Reload() }
 
 // Run reloads the file every so often until ctx ends. It logs what is wrong with the file.
 func (f *PasswordFile) Run(ctx context.Context, every time.Duration, log *slog.Logger) {
-	f.file.run(ctx, every, log)
+	f.file.Run(ctx, every, log)
 }
 
 // Users returns the number of users.
-func (f *PasswordFile) Users() int { return len(f.file.current.Load().users) }
+func (f *PasswordFile) Users() int { return len(f.file.Load().users) }
 
 // OnConnectAuthenticate returns Allow or Deny for users of the file, and Ignore for others. It waits for its turn, then hashes.
 func (f *PasswordFile) OnConnectAuthenticate(ctx context.Context, r *broker.ConnectRequest) (broker.Decision, *broker.Identity, error) {
@@ -78,7 +79,7 @@ func (f *PasswordFile) OnConnectAuthenticate(ctx context.Context, r *broker.Conn
 	case <-ctx.Done():
 		return broker.Deny, nil, fmt.Errorf("wait to hash a password: %w", context.Cause(ctx))
 	}
-	p := f.file.current.Load()
+	p := f.file.Load()
 	e, known := p.users[r.User]
 	if !known {
 		p.decoy.verify(r.Password)

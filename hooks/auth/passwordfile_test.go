@@ -14,6 +14,7 @@ import (
 	"golang.org/x/crypto/argon2"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/internal/reload"
 )
 
 // cheapHash is an argon2id hash that takes no time.
@@ -115,11 +116,21 @@ func (h *slowHash) verify(password []byte) bool {
 	return true
 }
 
+// passwordsFile is a file that says p, whatever is in it.
+func passwordsFile(t *testing.T, p *passwords) *reload.File[passwords] {
+	t.Helper()
+	f, err := reload.Open(writeFile(t, "none", ""), 0, func([]byte) (*passwords, error) { return p, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
 // A user who is not there costs a hash too, and nothing lets it in.
 func TestUnknownUserCostsAHash(t *testing.T) {
 	f := openPasswords(t, "")
 	decoy := new(slowHash)
-	f.file.current.Store(&passwords{decoy: decoy})
+	f.file = passwordsFile(t, &passwords{decoy: decoy})
 	d, _, err := ask(t, f, withPassword("mallory", "guess"))
 	if d != broker.Ignore || err != nil || len(decoy.asked) != 1 || decoy.asked[0] != "guess" {
 		t.Errorf("got %d, %v, decoy asked for %q, want Ignore and one password", d, err, decoy.asked)
@@ -145,7 +156,7 @@ func TestHashesAtATimeAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := &slowHash{started: make(chan struct{}), goOn: make(chan struct{})}
-	f.file.current.Store(&passwords{users: map[string]passwordEntry{"u": {hash: h}}, decoy: h})
+	f.file = passwordsFile(t, &passwords{users: map[string]passwordEntry{"u": {hash: h}}, decoy: h})
 	var wg sync.WaitGroup
 	wg.Go(func() { _, _, _ = f.OnConnectAuthenticate(context.Background(), withPassword("u", "first")) })
 	<-h.started
@@ -165,7 +176,7 @@ func TestHashesAtATimeAreBounded(t *testing.T) {
 // Users come and go while clients connect, whom nothing holds up.
 func TestPasswordFileReload(t *testing.T) {
 	f := openPasswords(t, "alice:"+cheapHash("a"))
-	path := f.file.path
+	path := f.file.Path()
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {

@@ -46,7 +46,7 @@ func (s *SCRAM) Begin(r *broker.ConnectRequest) broker.Exchange {
 
 // secretOf returns a user's secret; known is false if it is made up.
 func (s *SCRAM) secretOf(user string) (secret *scramSecret, known bool) {
-	users := s.users.file.current.Load()
+	users := s.users.file.Load()
 	if secret = users.secrets[user]; secret != nil {
 		return secret, true
 	}

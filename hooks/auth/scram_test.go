@@ -49,12 +49,10 @@ func scramLine(t testing.TB, user, password, salt, app string) string {
 
 func newScram(t testing.TB, lines string, failures *Failures) *SCRAM {
 	t.Helper()
-	users, err := parseScramUsers([]byte(lines))
+	f, err := OpenScramFile(writeFile(t, "scram", lines))
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &ScramFile{file: new(file[scramUsers])}
-	f.file.current.Store(users)
 	s, err := NewSCRAM(f, []byte("0123456789abcdef"), failures)
 	if err != nil {
 		t.Fatal(err)

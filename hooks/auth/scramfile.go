@@ -13,6 +13,8 @@ import (
 	"regexp"
 	"strconv"
 	"time"
+
+	"github.com/holdfast-mqtt/holdfast/internal/reload"
 )
 
 // What SCRAM secrets are made of. RFC 7677 asks for 4,096 iterations at least; they cost the device, not us.
@@ -78,7 +80,7 @@ func mac(key []byte, text string) [sha256.Size]byte {
 //
 // in base64 without padding. Empty lines and those that begin with '#' say nothing. `holdfast passwd --scram` writes it.
 // Whoever has it can pose as the server, but not as a client.
-type ScramFile struct{ file *file[scramUsers] }
+type ScramFile struct{ file *reload.File[scramUsers] }
 
 // scramUsers is what a file says. It does not change.
 type scramUsers struct {
@@ -88,7 +90,7 @@ type scramUsers struct {
 
 // OpenScramFile reads a file. The error names each bad line.
 func OpenScramFile(path string) (*ScramFile, error) {
-	f, err := openFile(path, maxCredentials, parseScramUsers)
+	f, err := reload.Open(path, maxCredentials, parseScramUsers)
 	if err != nil {
 		return nil, fmt.Errorf("read SCRAM file: %w", err)
 	}
@@ -96,15 +98,15 @@ func OpenScramFile(path string) (*ScramFile, error) {
 }
 
 // Reload reads the file if it has changed, and tells whether it has. After an error the old users stay.
-func (f *ScramFile) Reload() (changed bool, err error) { return f.file.reload() }
+func (f *ScramFile) Reload() (changed bool, err error) { return f.file.Reload() }
 
 // Run reloads the file every so often until ctx ends. It logs what is wrong with the file.
 func (f *ScramFile) Run(ctx context.Context, every time.Duration, log *slog.Logger) {
-	f.file.run(ctx, every, log)
+	f.file.Run(ctx, every, log)
 }
 
 // Users returns the number of users.
-func (f *ScramFile) Users() int { return len(f.file.current.Load().secrets) }
+func (f *ScramFile) Users() int { return len(f.file.Load().secrets) }
 
 func parseScramUsers(data []byte) (*scramUsers, error) {
 	u := &scramUsers{secrets: make(map[string]*scramSecret), iterations: scramIterations}

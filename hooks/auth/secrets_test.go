@@ -84,7 +84,7 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(users.file.path, []byte("bob:"+secret+"\n"+secret), 0o600); err != nil {
+		if err := os.WriteFile(users.file.Path(), []byte("bob:"+secret+"\n"+secret), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		var wg sync.WaitGroup

@@ -4,13 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/holdfast-mqtt/holdfast/internal/reload"
 )
 
 // maxListSize is the greatest size of a file of addresses, in bytes: some three million.
@@ -62,7 +62,7 @@ func (l *AddressList) Reload() (changed bool, err error) {
 		if f.path == "" {
 			continue
 		}
-		data, err := readList(f.path)
+		data, err := reload.ReadFile(f.path, maxListSize)
 		if err != nil {
 			return false, fmt.Errorf("read address list: %w", err)
 		}
@@ -88,38 +88,10 @@ func (l *AddressList) Reload() (changed bool, err error) {
 	return changed, nil
 }
 
-func readList(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxListSize+1))
-	if err == nil && len(data) > maxListSize {
-		err = fmt.Errorf("%s has more than %d bytes", path, maxListSize)
-	}
-	return data, err
-}
-
 // Run reloads the files every so often until ctx ends. What is wrong with them is logged once, until it is something else.
 func (l *AddressList) Run(ctx context.Context, every time.Duration, log *slog.Logger) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	last := ""
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	reload.Run(ctx, every, func() error {
 		_, err := l.Reload()
-		text := ""
-		if err != nil {
-			text = err.Error()
-		}
-		if text != "" && text != last {
-			log.Error("cannot read an address list, the old one stays", "error", err)
-		}
-		last = text
-	}
+		return err
+	}, func(err error) { log.Error("cannot read an address list, the old one stays", "error", err) })
 }

@@ -1,4 +1,4 @@
-package auth
+package reload
 
 import (
 	"bytes"
@@ -26,7 +26,7 @@ func parseText(data []byte) (*string, error) {
 
 func TestFileReload(t *testing.T) {
 	path := writeFile(t, "f", "one")
-	f, err := openFile(path, 10, parseText)
+	f, err := Open(path, 10, parseText)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,21 +54,21 @@ func TestFileReload(t *testing.T) {
 		if err := step.do(); err != nil {
 			t.Fatal(err)
 		}
-		changed, err := f.reload()
-		if got := *f.current.Load(); got != step.want || changed != step.changed || (err != nil) != step.err {
+		changed, err := f.Reload()
+		if got := *f.Load(); got != step.want || changed != step.changed || (err != nil) != step.err {
 			t.Errorf("%s: got %q, %v, %v, want %q, %v, error %v", step.name, got, changed, err, step.want, step.changed, step.err)
 		}
 	}
 }
 
-func TestOpenFileErrors(t *testing.T) {
-	if _, err := openFile(t.TempDir()+"/none", 10, parseText); !errors.Is(err, fs.ErrNotExist) {
+func TestOpenErrors(t *testing.T) {
+	if _, err := Open(t.TempDir()+"/none", 10, parseText); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want fs.ErrNotExist", err)
 	}
-	if _, err := openFile(writeFile(t, "f", "bad"), 10, parseText); !errors.Is(err, errContent) {
+	if _, err := Open(writeFile(t, "f", "bad"), 10, parseText); !errors.Is(err, errContent) {
 		t.Errorf("got %v, want %v", err, errContent)
 	}
-	if _, err := openFile(t.TempDir(), 10, parseText); err == nil {
+	if _, err := Open(t.TempDir(), 10, parseText); err == nil {
 		t.Error("got no error for a directory")
 	}
 }
@@ -76,14 +76,14 @@ func TestOpenFileErrors(t *testing.T) {
 func TestFileRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := writeFile(t, "f", "one")
-		f, err := openFile(path, 10, parseText)
+		f, err := Open(path, 10, parseText)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var out bytes.Buffer
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
-		wg.Go(func() { f.run(ctx, time.Second, slog.New(slog.NewTextHandler(&out, nil))) })
+		wg.Go(func() { f.Run(ctx, time.Second, slog.New(slog.NewTextHandler(&out, nil))) })
 		write := func(text string, wait time.Duration) {
 			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
@@ -92,13 +92,13 @@ func TestFileRun(t *testing.T) {
 			synctest.Wait()
 		}
 		write("two", time.Second)
-		if got := *f.current.Load(); got != "two" {
+		if got := *f.Load(); got != "two" {
 			t.Errorf("got %q, want two", got)
 		}
 		write("bad", 10*time.Second)
 		write("three", time.Second)
 		write("bad", time.Second)
-		if got := *f.current.Load(); got != "three" {
+		if got := *f.Load(); got != "three" {
 			t.Errorf("got %q, want three", got)
 		}
 		cancel()
