@@ -9,6 +9,7 @@ import (
 
 	"github.com/holdfast-mqtt/holdfast/broker"
 	"github.com/holdfast-mqtt/holdfast/broker/topic"
+	"github.com/holdfast-mqtt/holdfast/internal/randtest"
 	"github.com/holdfast-mqtt/holdfast/storage/memory"
 	"github.com/holdfast-mqtt/holdfast/storage/storetest"
 )
@@ -67,7 +68,7 @@ func TestCrashes(t *testing.T) {
 }
 
 func newCrashWorld(t *testing.T, kills, faults bool) *crashWorld {
-	r := storetest.Rand(t)
+	r := randtest.New(t)
 	w := &crashWorld{t: t, rand: r, kills: kills, faults: faults, least: 50, disk: memory.New(), byText: make(map[string]*crashMessage)}
 	w.cfg = broker.Config{
 		MaxInflight:       []int{2, 5, 100}[r.IntN(3)],

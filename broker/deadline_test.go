@@ -5,13 +5,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/holdfast-mqtt/holdfast/internal/randtest"
 )
 
 // TestDeadlines sets, moves and removes deadlines at random and looks at which
 // are called back when.
 func TestDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := randForTest(t)
+		r := randtest.New(t)
 		var mu sync.Mutex
 		fired := make(map[*Session]time.Duration) // guarded by mu
 		var d *deadlines

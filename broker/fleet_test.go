@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/internal/randtest"
 	"github.com/holdfast-mqtt/holdfast/storage/memory"
 	"github.com/holdfast-mqtt/holdfast/storage/storetest"
 )
@@ -62,7 +63,7 @@ func TestFleet(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := storetest.Rand(t)
+				r := randtest.New(t)
 				st := c.open(t, r)
 				f := &fleet{accepted: make(map[string]bool), r: newRoom(t, broker.Config{
 					Store: st, MaxQueuedMessages: 150, MaxInflight: 25,

@@ -1,9 +1,6 @@
 package broker
 
 import (
-	"math/rand/v2"
-	"os"
-	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,24 +9,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// seedVariable replays a random test with the seed that it has printed.
-const seedVariable = "HOLDFAST_TEST_SEED"
-
-// randForTest returns the random numbers of a test.
-func randForTest(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := rand.Uint64()
-	if v := os.Getenv(seedVariable); v != "" {
-		n, err := strconv.ParseUint(v, 10, 64)
-		if err != nil {
-			t.Fatalf("%s: %v", seedVariable, err)
-		}
-		seed = n
-	}
-	t.Logf("%s=%d", seedVariable, seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
 
 // advance moves the clock of a synctest bubble and lets all come to rest.
 func advance(d time.Duration) {

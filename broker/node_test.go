@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/internal/randtest"
 	"github.com/holdfast-mqtt/holdfast/storage/memory"
 	"github.com/holdfast-mqtt/holdfast/storage/storetest"
 )
@@ -24,7 +25,7 @@ func newNode(t *testing.T, cfg broker.Config) *node {
 // startNode starts a node on what a disk holds.
 func startNode(t *testing.T, cfg broker.Config, disk *memory.Store) *node {
 	t.Helper()
-	n := &node{st: storetest.NewFaulty(t, disk, storetest.Rand(t).Uint64()), disk: disk, cfg: cfg}
+	n := &node{st: storetest.NewFaulty(t, disk, randtest.New(t).Uint64()), disk: disk, cfg: cfg}
 	cfg.Store = n.st
 	n.room = newRoom(t, cfg)
 	if err := n.Restore(nil); err != nil {

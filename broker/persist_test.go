@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/internal/randtest"
 	"github.com/holdfast-mqtt/holdfast/storage/memory"
 	"github.com/holdfast-mqtt/holdfast/storage/storetest"
 )
@@ -392,7 +393,7 @@ func TestPageArrivesLate(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				st := newLateStore(t, storetest.Rand(t).Uint64())
+				st := newLateStore(t, randtest.New(t).Uint64())
 				defer func() { _ = st.Close() }()
 				r := newRoom(t, broker.Config{Store: st})
 				s, p := r.connect(t, "s", expiry(never)), r.connect(t, "p")

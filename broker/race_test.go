@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/internal/randtest"
 	"github.com/holdfast-mqtt/holdfast/storage/memory"
-	"github.com/holdfast-mqtt/holdfast/storage/storetest"
 )
 
 // TestQueuedBeforeResume has a connection that takes messages again and has not
@@ -85,7 +85,7 @@ func TestSharedMemberEnding(t *testing.T) {
 // TestSharedFleet has members of a group come and go while others publish. One
 // of them sleeps and has room for all. Every message reaches one of them.
 func TestSharedFleet(t *testing.T) {
-	rnd := storetest.Rand(t)
+	rnd := randtest.New(t)
 	r := newRoom(t, broker.Config{MaxQueuedMessages: 1 << 20, MaxQueuedBytes: 1 << 30})
 	keeper := r.connect(t, "keeper", expiry(never))
 	keeper.subscribe("$share/g/t", 1)

@@ -3,11 +3,13 @@ package broker
 import (
 	"slices"
 	"testing"
+
+	"github.com/holdfast-mqtt/holdfast/internal/randtest"
 )
 
 // TestRing compares a ring with a slice under random operations.
 func TestRing(t *testing.T) {
-	r := randForTest(t)
+	r := randtest.New(t)
 	var got ring[int]
 	var want []int
 	for i := range 50_000 {

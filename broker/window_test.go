@@ -1,6 +1,10 @@
 package broker
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/holdfast-mqtt/holdfast/internal/randtest"
+)
 
 func TestPacketIDAfter(t *testing.T) {
 	for _, c := range []struct {
@@ -59,7 +63,7 @@ func TestWindow(t *testing.T) {
 		{"held late", 65200, func(i int) bool { return i%100 > 90 }, 150},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := randForTest(t)
+			r := randtest.New(t)
 			w := new(window)
 			var m modelWindow
 			next := c.first

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/holdfast-mqtt/holdfast/internal/randtest"
 )
 
 func newAdmission(t testing.TB, cfg AdmissionConfig) *Admission {
@@ -163,7 +165,7 @@ func TestNewAdmissionErrors(t *testing.T) {
 
 // TestAdmissionModel does random things, and compares with counts of all that is open.
 func TestAdmissionModel(t *testing.T) {
-	rnd := randForTest(t)
+	rnd := randtest.New(t)
 	cfg := AdmissionConfig{MaxConnections: 40, MaxPerListener: map[string]int{"a": 20}, MaxPerAddress: 4, AddressRate: 8, AddressBurst: 8, Rate: 75, MaxAddresses: 12}
 	a := newAdmission(t, cfg)
 	type open struct {

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/holdfast-mqtt/holdfast/internal/randtest"
 )
 
 func newRate(t testing.TB, cfg RateConfig) *Rate {
@@ -67,7 +69,7 @@ func TestNewRateErrors(t *testing.T) {
 
 // A client that pauses when it is told to gets its rate: no more over any time, and no less over a long one.
 func TestRateOverTime(t *testing.T) {
-	rnd := randForTest(t)
+	rnd := randtest.New(t)
 	for range 50 {
 		cfg := RateConfig{Messages: 0.1 + 1000*rnd.Float64(), MessageBurst: 1 + rnd.IntN(50)}
 		r := newRate(t, cfg)

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
-	"github.com/holdfast-mqtt/holdfast/storage/storetest"
+	"github.com/holdfast-mqtt/holdfast/internal/randtest"
 )
 
 // bodyTest is a Store with three mailboxes that owe the payload "body".
@@ -210,7 +210,7 @@ func (m *bodyModel) bodies() int {
 func TestBodyCounts(t *testing.T) {
 	dir := t.TempDir()
 	m := &bodyModel{
-		t: t, r: storetest.Rand(t), boxes: []broker.Mailbox{1, 2, 3},
+		t: t, r: randtest.New(t), boxes: []broker.Mailbox{1, 2, 3},
 		owed: make(map[entryID]string), loaded: make(map[entryID]*broker.Message),
 	}
 	for round := range 8 {

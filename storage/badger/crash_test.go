@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
-	"github.com/holdfast-mqtt/holdfast/storage/storetest"
+	"github.com/holdfast-mqtt/holdfast/internal/randtest"
 )
 
 // crashDir names the data directory to the process that is to be killed.
@@ -94,7 +94,7 @@ func TestKilled(t *testing.T) {
 		writeUntilKilled(t, dir)
 		return
 	}
-	r := storetest.Rand(t)
+	r := randtest.New(t)
 	dir := t.TempDir()
 	o := Options{Dir: dir, hooks: hooks{memTable: 8 << 20}}
 	s := openForTest(t, o)
@@ -171,7 +171,7 @@ func killAfter(t *testing.T, dir string, lines int) (safe uint64) {
 
 // TestCrashImages copies the directory while it is written to, and opens the copies.
 func TestCrashImages(t *testing.T) {
-	r := storetest.Rand(t)
+	r := randtest.New(t)
 	o := Options{Dir: t.TempDir(), MaxBatch: 20, hooks: hooks{memTable: 32 << 20}}
 	s := openForTest(t, o)
 	boxes := crashMailboxes(s)

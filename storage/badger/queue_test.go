@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
-	"github.com/holdfast-mqtt/holdfast/storage/storetest"
+	"github.com/holdfast-mqtt/holdfast/internal/randtest"
 )
 
 // queueFrom makes a queue from a script of words: aN appends to mailbox N, rN reads it, dN ends it, xN cancels the last append
@@ -114,7 +114,7 @@ func TestTakeBytes(t *testing.T) {
 // TestQueueOrder pushes, cancels and takes at random: what is taken is all that was not cancelled, in order, and no
 // bracket is torn.
 func TestQueueOrder(t *testing.T) {
-	r := storetest.Rand(t)
+	r := randtest.New(t)
 	q := newQueue(1<<40, 1000)
 	var want []uint64 // not taken and not cancelled
 	open := make(map[broker.Tx]uint64)

@@ -14,7 +14,7 @@ import (
 	bdb "github.com/dgraph-io/badger/v4"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
-	"github.com/holdfast-mqtt/holdfast/storage/storetest"
+	"github.com/holdfast-mqtt/holdfast/internal/randtest"
 )
 
 // fill stores some of everything, larger with scale, and returns the mailboxes.
@@ -106,7 +106,7 @@ func TestBackup(t *testing.T) {
 
 // TestBackupDamaged restores backups that are cut short, or changed anywhere.
 func TestBackupDamaged(t *testing.T) {
-	r := storetest.Rand(t)
+	r := randtest.New(t)
 	s := openForTest(t, Options{Dir: t.TempDir()})
 	put(t, s, s.NewMailbox(), 1, shared("m"))
 	backup := dump(t, s)

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/holdfast-mqtt/holdfast/storage/storetest"
+	"github.com/holdfast-mqtt/holdfast/internal/randtest"
 )
 
 // newest returns the file of Badger's logs with that ending that was made last.
@@ -49,7 +49,7 @@ func TestCutLog(t *testing.T) {
 }
 
 func testCut(t *testing.T, ending string, large bool) {
-	r := storetest.Rand(t)
+	r := randtest.New(t)
 	o := Options{Dir: t.TempDir(), MaxBatch: 3, CommitDelay: -1, hooks: hooks{memTable: 4 << 20, valueThreshold: 1 << 10, noScan: true}}
 	s := openForTest(t, o)
 	mb := s.NewMailbox()

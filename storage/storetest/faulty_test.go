@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/internal/randtest"
 	"github.com/holdfast-mqtt/holdfast/storage/memory"
 	"github.com/holdfast-mqtt/holdfast/storage/storetest"
 )
@@ -18,14 +19,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestFaultyIsAStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) broker.Store {
-		return storetest.NewFaulty(t, memory.New(), storetest.Rand(t).Uint64())
+		return storetest.NewFaulty(t, memory.New(), randtest.New(t).Uint64())
 	})
 }
 
 // TestFaultyAroundFaulty has an inner Store that calls back from elsewhere.
 func TestFaultyAroundFaulty(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) broker.Store {
-		r := storetest.Rand(t)
+		r := randtest.New(t)
 		return storetest.NewFaulty(t, storetest.NewFaulty(t, memory.New(), r.Uint64()), r.Uint64())
 	})
 }
@@ -36,7 +37,7 @@ func TestFaultyReopens(t *testing.T) {
 		if inner[dir] == nil {
 			inner[dir] = memory.New()
 		}
-		return storetest.NewFaulty(t, inner[dir], storetest.Rand(t).Uint64())
+		return storetest.NewFaulty(t, inner[dir], randtest.New(t).Uint64())
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/internal/randtest"
 )
 
 var randomTests = []test{
@@ -45,7 +46,7 @@ func (w *world) bracket() {
 }
 
 func testRandom(t *testing.T, st broker.Store) {
-	w := newWorld(t, st, Rand(t), "a", 5)
+	w := newWorld(t, st, randtest.New(t), "a", 5)
 	for range 5000 {
 		w.step()
 	}
@@ -55,7 +56,7 @@ func testRandom(t *testing.T, st broker.Store) {
 
 // testConcurrent has one goroutine per Session, as the broker's locks see to.
 func testConcurrent(t *testing.T, st broker.Store) {
-	r := Rand(t)
+	r := randtest.New(t)
 	shared := newWorld(t, st, r, "shared", 0).shared // between all
 	t.Run("sessions", func(t *testing.T) {           // ends when its parallel tests have
 		for i := range 8 {

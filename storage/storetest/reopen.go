@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/internal/randtest"
 )
 
 // RunReopen does random operations and closes and opens the Store between
@@ -28,7 +29,7 @@ func RunReopen(t *testing.T, open func(t *testing.T, dir string) broker.Store) {
 }
 
 func testReopen(t *testing.T, open func(t *testing.T, dir string) broker.Store) {
-	r := Rand(t)
+	r := randtest.New(t)
 	dir := t.TempDir()
 	var worlds []*world
 	for round := range 6 {

@@ -4,9 +4,6 @@
 package storetest
 
 import (
-	"math/rand/v2"
-	"os"
-	"strconv"
 	"testing"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
@@ -39,23 +36,4 @@ func Run(t *testing.T, open func(t *testing.T) broker.Store) {
 		}
 	}
 	t.Run("close waits", func(t *testing.T) { testCloseWaits(t, open(t)) })
-}
-
-// seedVariable replays a random test with the seed that it has printed.
-const seedVariable = "HOLDFAST_TEST_SEED"
-
-// Rand returns the random numbers of a test. The seed is logged, and taken from
-// the environment variable HOLDFAST_TEST_SEED if that is set.
-func Rand(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := rand.Uint64()
-	if v := os.Getenv(seedVariable); v != "" {
-		n, err := strconv.ParseUint(v, 10, 64)
-		if err != nil {
-			t.Fatalf("%s: %v", seedVariable, err)
-		}
-		seed = n
-	}
-	t.Logf("%s=%d", seedVariable, seed)
-	return rand.New(rand.NewPCG(seed, 0))
 }
