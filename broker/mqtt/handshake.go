@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"strings"
@@ -33,7 +34,7 @@ func (c *conn) enter(p *packet.Connect, answer *packet.ConnAck, identity *broker
 	}
 	app := c.ls.srv.appOf(c.listener(), identity)
 	c.setRights(c.ls.srv.newRights(broker.Access{
-		App: app.Name(), ClientID: id, User: userOf(p, identity), Remote: remoteOf(c.nc.RemoteAddr()).Addr(),
+		App: app.Name(), ClientID: id, User: cmp.Or(identity.User, p.Username), Remote: remoteOf(c.nc.RemoteAddr()).Addr(),
 	}, identity, c.nc.Now()))
 	if err := c.checkWill(p); err != nil {
 		return err
@@ -49,7 +50,7 @@ func (c *conn) enter(p *packet.Connect, answer *packet.ConnAck, identity *broker
 	req := &broker.Connect{
 		App:            app,
 		ClientID:       id,
-		User:           userOf(p, identity),
+		User:           cmp.Or(identity.User, p.Username),
 		CleanStart:     p.CleanStart,
 		Expiry:         expiryOf(p),
 		ReceiveMaximum: p.ReceiveMaximum,

@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -195,20 +196,30 @@ func (c *conn) deny(l *login) {
 	c.close(errNotAuthenticated, 0)
 }
 
-// renew lets a client go on that has authenticated anew: v5 4.12.1.
+// renew lets a client go on that has authenticated anew: v5 4.12.1. It must stay who it is.
 func (c *conn) renew(d decided) {
-	l := c.login()
-	if d.identity != nil && d.identity.User != l.user { // it must stay who it is
+	l, id := c.login(), d.identity
+	if id == nil {
+		id = &broker.Identity{}
+	}
+	if c.session == nil || !l.stays(c.session, c.ls.srv.appOf(c.listener(), id), id) {
 		c.deny(l)
 		return
 	}
-	if d.identity != nil && c.session != nil {
-		a := broker.Access{App: c.session.App().Name(), ClientID: c.session.ClientID(), User: l.request.User, Remote: l.request.Remote.Addr()}
-		c.setRights(c.ls.srv.newRights(a, d.identity, c.nc.Now()))
-		c.armTimer()
-	}
+	c.setRights(c.ls.srv.newRights(broker.Access{
+		App: c.session.App().Name(), ClientID: c.session.ClientID(), User: l.userOf(id.User), Remote: l.request.Remote.Addr(),
+	}, id, c.nc.Now()))
+	c.armTimer()
 	c.put(packet.AppendAuth(c.controlBuf(), &packet.Auth{Reason: packet.Success, Method: l.method, Data: d.answer}, c.maxPacket))
 }
+
+// stays tells whether the client whose Session it is has been found again.
+func (l *login) stays(s *broker.Session, app *broker.App, id *broker.Identity) bool {
+	return l.userOf(id.User) == l.userOf(l.user) && app == s.App() && (id.ClientID == "" || id.ClientID == s.ClientID())
+}
+
+// userOf is the name by which the client is known if user was found.
+func (l *login) userOf(user string) string { return cmp.Or(user, l.request.User) }
 
 // onAuth takes AUTH, with which a client goes on with its authentication or begins it anew.
 func (c *conn) onAuth(f packet.Frame) error {
@@ -240,14 +251,6 @@ func remoteOf(a net.Addr) netip.AddrPort {
 		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 	}
 	return netip.AddrPort{}
-}
-
-// userOf is the name by which the client is known.
-func userOf(p *packet.Connect, id *broker.Identity) string {
-	if id.User != "" {
-		return id.User
-	}
-	return p.Username
 }
 
 var (

@@ -286,3 +286,91 @@ func TestEnhancedAuthentication(t *testing.T) {
 		t.Run(name, func(t *testing.T) { eachEngine(t, play) })
 	}
 }
+
+// TestUserStaysAfterAuthenticatingAnew has a client say in CONNECT that it is root, and authenticate as somebody else: the
+// Authorizer is asked about the latter, before it has authenticated anew and after.
+func TestUserStaysAfterAuthenticatingAnew(t *testing.T) {
+	eachEngine(t, func(t *testing.T, loop netloop.Config) {
+		s := newServer(t, setup{loop: loop, mqtt: Config{
+			Authorizer: denyBelow("secret"), Enhanced: []broker.EnhancedAuthenticator{riddle{"u"}},
+		}})
+		v, b, err := encodeConnect("v5 id=a clean username=root auth=riddle")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newClient(s, v)
+		c.send(b)
+		c.wantAuth(packet.ContinueAuthentication, "1")
+		c.sendAuth(packet.ContinueAuthentication, "riddle", "2")
+		if f, ok := c.wait(); !ok || f.Type != packet.TypeConnAck || f.Body[1] != 0 {
+			t.Fatalf("got %v % x, want CONNACK 0", f.Type, f.Body)
+		}
+		c.do("pub secret m q=1 id=1", "PUBACK 1 87")
+		c.sendAuth(packet.ReAuthenticate, "riddle", "")
+		c.wantAuth(packet.ContinueAuthentication, "1")
+		c.sendAuth(packet.ContinueAuthentication, "riddle", "2")
+		c.wantAuth(packet.Success, "welcome")
+		c.do("pub secret m q=1 id=2", "PUBACK 2 87")
+	})
+}
+
+// changing is an authentication method that finds what it is given next.
+type changing struct{ found chan *broker.Identity }
+
+// Method implements broker.EnhancedAuthenticator.
+func (changing) Method() string { return "riddle" }
+
+// Begin implements broker.EnhancedAuthenticator.
+func (m changing) Begin(*broker.ConnectRequest) broker.Exchange { return m }
+
+// Step implements broker.Exchange.
+func (m changing) Step(context.Context, []byte) ([]byte, broker.Decision, *broker.Identity, error) {
+	return nil, broker.Allow, <-m.found, nil
+}
+
+// TestAnewAsSomebodyElse authenticates anew: only as the client that it is.
+func TestAnewAsSomebodyElse(t *testing.T) {
+	who := func(app, clientID, user string) *broker.Identity {
+		return &broker.Identity{App: app, ClientID: clientID, User: user}
+	}
+	for _, tt := range []struct {
+		name        string
+		first, then *broker.Identity
+		ok          bool
+	}{
+		{"the same", who("x", "c", "u"), who("x", "c", "u"), true},
+		{"Client Identifier left as it is", who("x", "c", "u"), who("x", "", "u"), true},
+		{"the User Name found instead of left", nil, who("", "", "named"), true},
+		{"nothing found twice", nil, nil, true},
+		{"another user", who("x", "c", "u"), who("x", "c", "v"), false},
+		{"no user", who("", "", "u"), nil, false},
+		{"another App", who("x", "c", "u"), who("y", "c", "u"), false},
+		{"no App", who("x", "c", "u"), who("", "c", "u"), false},
+		{"another Client Identifier", who("x", "c", "u"), who("x", "d", "u"), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			eachEngine(t, func(t *testing.T, loop netloop.Config) {
+				m := changing{make(chan *broker.Identity, 2)}
+				m.found <- tt.first
+				m.found <- tt.then
+				s := newServer(t, setup{loop: loop, mqtt: Config{Enhanced: []broker.EnhancedAuthenticator{m}}})
+				v, b, err := encodeConnect("v5 id=a clean username=named auth=riddle")
+				if err != nil {
+					t.Fatal(err)
+				}
+				c := newClient(s, v)
+				c.send(b)
+				if f, ok := c.wait(); !ok || f.Type != packet.TypeConnAck || f.Body[1] != 0 {
+					t.Fatalf("got %v % x, want CONNACK 0", f.Type, f.Body)
+				}
+				c.sendAuth(packet.ReAuthenticate, "riddle", "")
+				if tt.ok {
+					c.wantAuth(packet.Success, "")
+					c.do("ping", "PINGRESP")
+				} else {
+					c.expect("DISCONNECT 87", "EOF")
+				}
+			})
+		})
+	}
+}
