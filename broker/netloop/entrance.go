@@ -195,12 +195,8 @@ func (e *entrance) upgrade(c *Conn, data []byte) (consumed int, goOn bool) {
 	w.ws = new(webSocket)
 	w.lead = answer
 	c.filtered = true
-	mark := c.state&outDirty == 0
-	c.state |= outDirty
 	c.mu.Unlock()
-	if mark {
-		c.loop.markDirty(c)
-	}
+	w.flush()
 	e.stage = stageOpen
 	return n, true
 }
@@ -208,20 +204,7 @@ func (e *entrance) upgrade(c *Conn, data []byte) (consumed int, goOn bool) {
 // open gives the connection to its listener's handler, and data with it.
 func (e *entrance) open(c *Conn, data []byte) {
 	c.SetTimer(0)
-	c.h = e.newHandler(c)
-	c.opened()
-	w := c.wire
-	if c.ended {
-		return
-	}
-	if w.ws == nil {
-		c.plaintext(data, 0)
-		return
-	}
-	n, err := w.ws.take(w, data)
-	w.err = err
-	c.plaintext(data[:n], 0)
-	w.conclude()
+	c.hand(e.newHandler(c), data)
 }
 
 // OnWritable implements Handler.

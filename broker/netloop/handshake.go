@@ -58,6 +58,13 @@ func (hs *handshakes) enter(addr netip.Addr) bool {
 	return true
 }
 
+// begin takes a place for a handshake of our own making, which nobody can flood us with.
+func (hs *handshakes) begin() {
+	hs.mu.Lock()
+	hs.underWay++
+	hs.mu.Unlock()
+}
+
 func (hs *handshakes) leave(addr netip.Addr) {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()

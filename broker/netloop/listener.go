@@ -168,21 +168,3 @@ func (l *Listener) acceptPortable() error {
 	}
 	return nil
 }
-
-// Dial connects to address on network "tcp" or "unix" from loop l, or from any
-// loop when l is nil. It does not wait: the handler's first call is OnOpen, or
-// OnClose with the reason when there is no connection within 30 s or until
-// Shutdown. With epoll host names are resolved before Dial returns, which may
-// block. When Dial returns an error, a handler that was made gets no call.
-func (e *Engine) Dial(l *Loop, network, address string, newHandler func(*Conn) Handler) error {
-	if e.closing.Load() {
-		return ErrShutdown
-	}
-	if l == nil {
-		l = e.nextLoop()
-	}
-	if e.cfg.Portable {
-		return e.dialPortable(l, network, address, newHandler)
-	}
-	return e.dial(l, network, address, newHandler)
-}

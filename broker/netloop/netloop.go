@@ -48,6 +48,7 @@
 // has come, has a goroutine while it lasts, and holds one of
 // Config.HandshakeWorkers slots only while it computes, so that peers which
 // stall hold up nobody. How many are under way is bounded, also by address.
+// An exit does the same for a connection that we make ([DialConfig]).
 //
 // From then on input is decrypted and unframed on the loop as it is read, and
 // output is framed and encrypted by whoever writes, just before the system call:

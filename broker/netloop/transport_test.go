@@ -225,7 +225,7 @@ func wsClient(t testing.TB, nc stream) stream {
 
 // frame returns a client's frame, masked.
 func frame(r *mrand.Rand, first byte, payload []byte) []byte {
-	b := appendFrameHeader(nil, 0, len(payload))
+	b := new(webSocket).frameHeader(nil, 0, len(payload))
 	b[0] = first
 	b[1] |= 0x80
 	mask := make([]byte, 4)

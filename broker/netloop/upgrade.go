@@ -92,10 +92,15 @@ func (cfg *WebSocketConfig) parseUpgrade(b []byte) (answer []byte, size int, err
 	if err := cfg.check(u); err != nil {
 		return nil, size, err
 	}
-	sum := sha1.Sum([]byte(u.key + webSocketGUID))
 	return fmt.Appendf(nil, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
 		"Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: %s\r\n\r\n",
-		base64.StdEncoding.EncodeToString(sum[:]), u.protocol), size, nil
+		acceptOf(u.key), u.protocol), size, nil
+}
+
+// acceptOf is the Sec-WebSocket-Accept that answers a key.
+func acceptOf(key string) string {
+	sum := sha1.Sum([]byte(key + webSocketGUID))
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 func (cfg *WebSocketConfig) checkRequestLine(line string) error {
@@ -212,4 +217,38 @@ func isToken(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// request is the HTTP request with the Sec-WebSocket-Key key.
+func (r *WebSocketRequest) request(key string) []byte {
+	return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n", r.Path, r.Host, key)
+}
+
+// checkUpgraded looks for the answer to a request with key at the beginning of b and
+// returns its size, 0 while it is not complete.
+func checkUpgraded(b []byte, key string) (size int, err error) {
+	end := bytes.Index(b[:min(len(b), maxUpgradeSize)], []byte("\r\n\r\n"))
+	if end < 0 {
+		if len(b) >= maxUpgradeSize {
+			return 0, fmt.Errorf("%w: the answer is too long", ErrUpgrade)
+		}
+		return 0, nil
+	}
+	size = end + 4
+	line, headers, _ := strings.Cut(string(b[:size]), "\r\n")
+	if status, ok := strings.CutPrefix(line, "HTTP/1.1 "); !ok || !strings.HasPrefix(status, "101 ") && status != "101" {
+		return 0, fmt.Errorf("%w: the answer is %q", ErrUpgrade, line)
+	}
+	accept := ""
+	for headers != "" {
+		line, headers, _ = strings.Cut(headers, "\r\n")
+		if name, value, _ := strings.Cut(line, ":"); strings.EqualFold(name, "Sec-WebSocket-Accept") {
+			accept = strings.Trim(value, " \t")
+		}
+	}
+	if accept != acceptOf(key) {
+		return 0, fmt.Errorf("%w: the answer is not to this request", ErrUpgrade)
+	}
+	return size, nil
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -27,7 +29,7 @@ const (
 // maxControlPayload is the most that a control frame may carry (RFC 6455, 5.5).
 const maxControlPayload = 125
 
-// maxFrameHeader is the size of the longest header of a client's frame.
+// maxFrameHeader is the size of the longest header of a frame, a client's.
 const maxFrameHeader = 14
 
 // ErrWebSocket wraps what is wrong with a peer's WebSocket frames.
@@ -46,7 +48,8 @@ func violation(code uint16, what string) error {
 	return &wsClose{code, fmt.Errorf("%w: %s", ErrWebSocket, what)}
 }
 
-// webSocket takes a client's frames apart. Payloads are unmasked where they are
+// webSocket takes a peer's frames apart: a client's, or the server's on a connection
+// that we have made. Payloads are unmasked where they are
 // and never kept, however long a frame claims to be; only of control frames, which
 // are short, they are. MQTT packets need not match frames (v5 [MQTT-6.0.0-2]).
 type webSocket struct {
@@ -59,6 +62,7 @@ type webSocket struct {
 	fin     bool  // it is its message's last one
 	within  bool  // a message has begun and not ended
 	inFrame bool  // the header is complete
+	client  bool  // we are: what comes is not masked, what goes is
 }
 
 // take moves the application data in b to its beginning and returns how much
@@ -98,7 +102,11 @@ func (ws *webSocket) take(w *wire, b []byte) (n int, err error) {
 
 // header takes header bytes from b and returns their number.
 func (ws *webSocket) header(b []byte) (used int, err error) {
-	for ws.have < 2 || int(ws.have) < 2+lengthBytes(ws.head[1])+4 {
+	maskSize := len(ws.mask)
+	if ws.client {
+		maskSize = 0
+	}
+	for ws.have < 2 || int(ws.have) < 2+lengthBytes(ws.head[1])+maskSize {
 		if used == len(b) {
 			return used, nil
 		}
@@ -122,7 +130,7 @@ func (ws *webSocket) header(b []byte) (used int, err error) {
 	if ext == 2 && ws.left < 126 || ext == 8 && (ws.left <= 0xFFFF || ws.left>>63 != 0) {
 		return used, violation(closeProtocol, "length not in its shortest form or too large")
 	}
-	copy(ws.mask[:], ws.head[2+ext:])
+	copy(ws.mask[:maskSize], ws.head[2+ext:])
 	ws.have, ws.inFrame = 0, true
 	return used, nil
 }
@@ -145,8 +153,10 @@ func (ws *webSocket) checkHeader() error {
 	switch {
 	case first&0x70 != 0:
 		return violation(closeProtocol, "reserved bit set: no extension is in use")
-	case second&0x80 == 0:
+	case second&0x80 == 0 && !ws.client:
 		return violation(closeProtocol, "frame is not masked")
+	case second&0x80 != 0 && ws.client:
+		return violation(closeProtocol, "frame of a server is masked")
 	}
 	switch ws.op {
 	case opText:
@@ -219,12 +229,8 @@ func (w *wire) setPong(payload []byte) {
 	}
 	c.mu.Lock()
 	w.pong = payload
-	mark := c.state&outDirty == 0
-	c.state |= outDirty
 	c.mu.Unlock()
-	if mark {
-		c.loop.markDirty(c)
-	}
+	w.flush()
 }
 
 // unmask writes src, unmasked, to dst, which begins before src or with it, or
@@ -245,23 +251,50 @@ func (ws *webSocket) unmask(dst, src []byte) {
 	}
 }
 
-// appendFrameHeader appends the header of a server's frame with n bytes of payload.
-func appendFrameHeader(dst []byte, op byte, n int) []byte {
+// frameHeader appends the header of a frame with n bytes of payload to dst. A client's has
+// the key at its end, with which the payload is to be masked.
+func (ws *webSocket) frameHeader(dst []byte, op byte, n int) []byte {
+	at := len(dst) + 1
 	dst = append(dst, 0x80|op)
 	switch {
 	case n < 126:
-		return append(dst, byte(n))
+		dst = append(dst, byte(n))
 	case n <= 0xFFFF:
-		return binary.BigEndian.AppendUint16(append(dst, 126), uint16(n))
+		dst = binary.BigEndian.AppendUint16(append(dst, 126), uint16(n))
 	default:
-		return binary.BigEndian.AppendUint64(append(dst, 127), uint64(n))
+		dst = binary.BigEndian.AppendUint64(append(dst, 127), uint64(n))
 	}
+	if !ws.client {
+		return dst
+	}
+	dst[at] |= 0x80
+	return binary.LittleEndian.AppendUint32(dst, rand.Uint32())
 }
 
-// appendClose appends a Close frame.
-func appendClose(dst []byte, code uint16) []byte {
-	if code == closeNoStatus {
-		return appendFrameHeader(dst, opClose, 0)
+// controlFrame appends a control frame to dst.
+func (ws *webSocket) controlFrame(dst []byte, op byte, payload []byte) []byte {
+	dst = ws.frameHeader(dst, op, len(payload))
+	dst = append(dst, payload...)
+	if ws.client {
+		ws.maskLast(dst, len(payload))
 	}
-	return binary.BigEndian.AppendUint16(appendFrameHeader(dst, opClose, 2), code)
+	return dst
 }
+
+// closeFrame appends a Close frame to dst.
+func (ws *webSocket) closeFrame(dst []byte, code uint16) []byte {
+	if code == closeNoStatus {
+		return ws.controlFrame(dst, opClose, nil)
+	}
+	return ws.controlFrame(dst, opClose, binary.BigEndian.AppendUint16(nil, code))
+}
+
+// maskLast masks the last n bytes of b with the key in the four before them.
+func (ws *webSocket) maskLast(b []byte, n int) {
+	key := b[len(b)-n-4:][:4]
+	masking := webSocket{mask: [4]byte(key)}
+	masking.unmask(b[len(b)-n:], b[len(b)-n:])
+}
+
+// maskPool has buffers in which a client masks what is lent to it.
+var maskPool = sync.Pool{New: func() any { b := make([]byte, 0, sealAhead+maxFrontSize); return &b }}

@@ -186,6 +186,12 @@ func (w *wire) seal() bool {
 	w.bye = w.bye || bye
 	var header [maxFrontSize]byte
 	front := w.front(header[:0], n, bye)
+	if n > 0 && w.ws != nil && w.ws.client {
+		masked := maskPool.Get().(*[]byte)
+		defer maskPool.Put(masked)
+		pieces = append(pieces[:0], w.maskInto(masked, front, pieces, n))
+		front = nil
+	}
 	if w.tls == nil {
 		w.put(front)
 		for _, b := range pieces {
@@ -237,16 +243,40 @@ func (w *wire) front(dst []byte, n int, bye bool) []byte {
 		return dst
 	}
 	if w.pong != nil {
-		dst = append(appendFrameHeader(dst, opPong, len(w.pong)), w.pong...)
+		dst = w.ws.controlFrame(dst, opPong, w.pong)
 		w.pong = nil
 	}
 	if n > 0 {
-		dst = appendFrameHeader(dst, opBinary, n)
+		dst = w.ws.frameHeader(dst, opBinary, n)
 	}
 	if bye {
-		dst = appendClose(dst, w.closeCode)
+		dst = w.ws.closeFrame(dst, w.closeCode)
 	}
 	return dst
+}
+
+// maskInto joins a client's frame, n bytes of payload in pieces behind the header in front, and
+// masks the payload.
+func (w *wire) maskInto(buf *[]byte, front []byte, pieces [][]byte, n int) []byte {
+	b := append((*buf)[:0], front...)
+	for _, p := range pieces {
+		b = append(b, p...)
+	}
+	w.ws.maskLast(b, n)
+	*buf = b
+	return b
+}
+
+// flush has what the filters have to say themselves written at the end of the turn.
+func (w *wire) flush() {
+	c := w.conn
+	c.mu.Lock()
+	mark := c.state&outDirty == 0
+	c.state |= outDirty
+	c.mu.Unlock()
+	if mark {
+		c.loop.markDirty(c)
+	}
 }
 
 // put appends a copy of b to enc.
