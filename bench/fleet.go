@@ -20,8 +20,7 @@ type fleet struct {
 	// static
 	opts    *Options
 	engine  *netloop.Engine
-	network string
-	address string
+	dials   netloop.DialConfig
 	run     string // makes Client Identifiers and topics unique
 	started time.Time
 	meters  []*meter      // one a loop
@@ -55,17 +54,9 @@ func newFleet(ctx context.Context, o *Options, report func(Progress)) (*fleet, e
 	if err := RaiseFileLimit(o.connections() + 64); err != nil {
 		return nil, err
 	}
-	network, address, err := o.endpoint()
+	dials, err := o.dials(ctx)
 	if err != nil {
 		return nil, err
-	}
-	if network == "tcp" { // once, not for every connection
-		a, err := new(net.Resolver).LookupHost(ctx, hostOf(address))
-		if err != nil {
-			return nil, fmt.Errorf("resolve the broker's address: %w", err)
-		}
-		_, port, _ := net.SplitHostPort(address)
-		address = net.JoinHostPort(a[0], port)
 	}
 	engine, err := netloop.New(netloop.Config{Loops: o.Loops})
 	if err != nil {
@@ -74,7 +65,7 @@ func newFleet(ctx context.Context, o *Options, report func(Progress)) (*fleet, e
 	var id [4]byte
 	rand.Read(id[:]) // never fails
 	f := &fleet{
-		opts: o, engine: engine, network: network, address: address, report: report,
+		opts: o, engine: engine, dials: dials, report: report,
 		run: hex.EncodeToString(id[:]), started: time.Now(),
 		redial: make(chan *client, o.connections()),
 	}
@@ -85,9 +76,24 @@ func newFleet(ctx context.Context, o *Options, report func(Progress)) (*fleet, e
 	return f, nil
 }
 
-func hostOf(address string) string {
-	host, _, _ := net.SplitHostPort(address)
-	return host
+// dials says what every connection dials.
+func (o *Options) dials(ctx context.Context) (netloop.DialConfig, error) {
+	cfg, err := o.endpoint()
+	if err != nil {
+		return cfg, err
+	}
+	if cfg.Network == "tcp" { // once, not for every connection
+		host, port, _ := net.SplitHostPort(cfg.Address)
+		a, err := new(net.Resolver).LookupHost(ctx, host)
+		if err != nil {
+			return cfg, fmt.Errorf("resolve the broker's address: %w", err)
+		}
+		cfg.Address = net.JoinHostPort(a[0], port)
+	}
+	if cfg.TLS != nil {
+		err = o.secure(cfg.TLS)
+	}
+	return cfg, err
 }
 
 // client makes a client of loop i modulo the number of loops. name is unique
@@ -122,7 +128,7 @@ func (f *fleet) fault(err error) {
 // dial starts c's handshake.
 func (f *fleet) dial(c *client) {
 	c.dialed = c.meter.clock()
-	err := f.engine.Dial(c.meter.loop, f.network, f.address, func(*netloop.Conn) netloop.Handler { return c })
+	err := f.engine.DialWith(c.meter.loop, f.dials, func(*netloop.Conn) netloop.Handler { return c })
 	if err != nil {
 		f.settled(c.meter, fmt.Errorf("client %s: dial: %w", c.id, err))
 	}

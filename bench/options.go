@@ -33,8 +33,13 @@ const MinPayload = 16
 type Options struct {
 	// Mode is what to measure.
 	Mode Mode
-	// URL of the broker: mqtt://HOST:PORT (1883 when left out) or unix:///PATH.
+	// URL of the broker: mqtt://HOST:PORT (1883 when left out), mqtts://HOST:PORT (8883),
+	// ws://HOST:PORT/PATH (80), wss://HOST:PORT/PATH (443) or unix:///PATH.
 	URL string
+	// CAFile has the certificates, in PEM, by which the broker's is verified over TLS; ""
+	// means those of the system. Insecure has it not verified.
+	CAFile   string
+	Insecure bool
 	// Version is V311 or V5.
 	Version packet.Version
 	// QoS of publishing and subscribing, 0 or 1. Conn subscribes with it. FanIn,
@@ -140,7 +145,7 @@ func (o *Options) Validate() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	if _, _, err := o.endpoint(); err != nil {
+	if _, err := o.endpoint(); err != nil {
 		errs = append(errs, err)
 	}
 	known := false

@@ -228,9 +228,15 @@ func TestValidate(t *testing.T) {
 		want   string
 	}{
 		{func(*Options) {}, ""},
-		{func(o *Options) { o.URL = "http://x" }, "want mqtt://HOST:PORT or unix:///PATH"},
+		{func(o *Options) { o.URL = "http://x" }, "want mqtt://HOST:PORT"},
 		{func(o *Options) { o.URL = "mqtt://:1883" }, "want mqtt://HOST:PORT"},
-		{func(o *Options) { o.URL = "unix://run/x" }, "want unix:///PATH"},
+		{func(o *Options) { o.URL = "mqtts://x/path" }, "want mqtt://HOST:PORT"},
+		{func(o *Options) { o.URL = "unix://run/x" }, "or unix:///PATH"},
+		{func(o *Options) { o.URL = "ws://me:secret@x/mqtt" }, `"ws://me:xxxxx@x/mqtt"`},
+		{func(o *Options) { o.URL = "ws://me:secret@x:y/mqtt" }, "it is malformed"},
+		{func(o *Options) { o.URL = "ws://x:8083/mqtt" }, ""},
+		{func(o *Options) { o.URL = "wss://x" }, ""},
+		{func(o *Options) { o.URL = "mqtts://x" }, ""},
 		{func(o *Options) { o.URL = "unix:///run/x" }, ""},
 		{func(o *Options) { o.URL = "mqtt://[::1]" }, ""},
 		{func(o *Options) { o.Mode = "x" }, `unknown mode "x"`},

@@ -1,32 +1,79 @@
 package bench
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"os"
+
+	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 )
 
-// endpoint takes the URL apart into what netloop dials.
-func (o *Options) endpoint() (network, address string, err error) {
+// transports are the schemes of URLs with the ports that are meant when a URL has none.
+var transports = map[string]struct {
+	port    string
+	tls, ws bool
+}{
+	"mqtt":  {port: "1883"},
+	"tcp":   {port: "1883"},
+	"mqtts": {port: "8883", tls: true},
+	"ws":    {port: "80", ws: true},
+	"wss":   {port: "443", tls: true, ws: true},
+}
+
+// errURL says what URLs there are.
+var errURL = errors.New("want mqtt://HOST:PORT, mqtts://HOST:PORT, ws://HOST:PORT/PATH, wss://HOST:PORT/PATH or unix:///PATH")
+
+// endpoint takes the URL apart into what netloop dials, without a TLS configuration but for an empty one.
+func (o *Options) endpoint() (netloop.DialConfig, error) {
 	u, err := url.Parse(o.URL)
 	if err != nil {
-		return "", "", fmt.Errorf("broker URL: %w", err)
+		return netloop.DialConfig{}, errors.New("broker URL: it is malformed") // the error has all of it
 	}
-	switch u.Scheme {
-	case "mqtt", "tcp":
-		port := u.Port()
-		if port == "" {
-			port = "1883"
-		}
-		if u.Hostname() == "" || u.Path != "" || u.User != nil || u.RawQuery != "" {
-			return "", "", fmt.Errorf("broker URL %q: want mqtt://HOST:PORT", o.URL)
-		}
-		return "tcp", net.JoinHostPort(u.Hostname(), port), nil
-	case "unix":
-		if u.Host != "" || u.Path == "" || u.Path == "/" {
-			return "", "", fmt.Errorf("broker URL %q: want unix:///PATH", o.URL)
-		}
-		return "unix", u.Path, nil
+	fault := fmt.Errorf("broker URL %q: %w", u.Redacted(), errURL)
+	if u.User != nil || u.Fragment != "" {
+		return netloop.DialConfig{}, fault
 	}
-	return "", "", fmt.Errorf("broker URL %q: want mqtt://HOST:PORT or unix:///PATH", o.URL)
+	if u.Scheme == "unix" {
+		if u.Host != "" || u.Path == "" || u.Path == "/" || u.RawQuery != "" {
+			return netloop.DialConfig{}, fault
+		}
+		return netloop.DialConfig{Network: "unix", Address: u.Path}, nil
+	}
+	t, known := transports[u.Scheme]
+	if !known || u.Hostname() == "" || !t.ws && (u.Path != "" || u.RawQuery != "") {
+		return netloop.DialConfig{}, fault
+	}
+	port := u.Port()
+	if port == "" {
+		port = t.port
+	}
+	cfg := netloop.DialConfig{Network: "tcp", Address: net.JoinHostPort(u.Hostname(), port)}
+	if t.tls {
+		cfg.TLS = &tls.Config{ServerName: u.Hostname()}
+	}
+	if t.ws {
+		cfg.WebSocket = &netloop.WebSocketRequest{Host: u.Host, Path: u.RequestURI()}
+	}
+	return cfg, nil
+}
+
+// secure completes the TLS configuration of endpoint.
+func (o *Options) secure(cfg *tls.Config) error {
+	cfg.InsecureSkipVerify = o.Insecure
+	if o.CAFile == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(o.CAFile)
+	if err != nil {
+		return fmt.Errorf("read certificates: %w", err)
+	}
+	cfg.RootCAs = x509.NewCertPool()
+	if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+		return fmt.Errorf("read certificates: there is none in %s", o.CAFile)
+	}
+	return nil
 }

@@ -36,10 +36,12 @@ type broker struct {
 
 // holdfast serves from memory, without the operators' API.
 func holdfast(binary string, extra []string) broker {
-	return broker{"holdfast", func(port int, _ string, _ *scenario) ([]string, error) {
-		return append([]string{
-			binary, "serve", "--listen", "mqtt://127.0.0.1:" + strconv.Itoa(port), "--api", "off", "--data", "memory",
-		}, extra...), nil
+	return broker{"holdfast", func(port int, dir string, s *scenario) ([]string, error) {
+		args := []string{binary, "serve", "--listen", s.url(port), "--api", "off", "--data", "memory"}
+		if overTLS(s.transport) {
+			args = append(args, "--tls-cert", filepath.Join(dir, certFile), "--tls-key", filepath.Join(dir, keyFile))
+		}
+		return append(args, extra...), nil
 	}}
 }
 
@@ -48,6 +50,15 @@ func mosquitto(binary string, extra []string) broker {
 	return broker{"mosquitto", func(port int, dir string, s *scenario) ([]string, error) {
 		lines := []string{
 			fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true", "persistence false", "log_type none",
+		}
+		if overTLS(s.transport) {
+			lines = append(lines, "certfile "+filepath.Join(dir, certFile), "keyfile "+filepath.Join(dir, keyFile))
+		}
+		if s.transport != plain && os.Geteuid() == 0 {
+			lines = append(lines, "user root") // another has no access to dir
+		}
+		if overWebSocket(s.transport) {
+			lines = append(lines, "protocol websockets", "listener 0 "+filepath.Join(dir, "unused"))
 		}
 		if s.noDelay {
 			lines = append(lines, "set_tcp_nodelay true")
@@ -80,9 +91,15 @@ func (b broker) start(ctx context.Context, s *scenario) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{url: "mqtt://127.0.0.1:" + strconv.Itoa(port), ended: make(chan struct{})}
+	p := &process{url: s.url(port), ended: make(chan struct{})}
 	if p.dir, err = os.MkdirTemp("", "holdfast-peers-"); err != nil {
 		return nil, err
+	}
+	if overTLS(s.transport) {
+		if err := certify(p.dir); err != nil {
+			os.RemoveAll(p.dir)
+			return nil, fmt.Errorf("make a certificate: %w", err)
+		}
 	}
 	if err := p.run(b, port, s); err != nil {
 		os.RemoveAll(p.dir)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -23,6 +24,8 @@ type Options struct {
 	// Only names scenarios, in full or by their first part such as "p2p"; all if
 	// it is empty.
 	Only []string
+	// Transports are those over which they are run, as schemes of URLs.
+	Transports []string
 	// Rounds is how often each scenario is run with each broker.
 	Rounds int
 	// Duration is how long each run measures, and conn watches the memory; 0 is
@@ -36,7 +39,7 @@ type Options struct {
 
 // Defaults returns the options of a full comparison, without Holdfast.
 func Defaults() Options {
-	return Options{Mosquitto: "mosquitto", Rounds: 3, Clients: 15_000, Messages: 200_000, Loops: 1}
+	return Options{Mosquitto: "mosquitto", Transports: []string{plain}, Rounds: 3, Clients: 15_000, Messages: 200_000, Loops: 1}
 }
 
 // Progress tells what is being run.
@@ -50,6 +53,9 @@ type Progress struct {
 // may be nil; it is called from the calling goroutine.
 func Run(ctx context.Context, o Options, progress func(Progress)) (*Report, error) {
 	chosen, err := choose(o.Only)
+	if err == nil {
+		chosen, err = over(o.Transports, chosen)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +141,9 @@ func (c *comparison) run(ctx context.Context, s *scenario, b broker, round int) 
 	debug.FreeOSMemory() // what an earlier run has left must not slow down this one
 	o := s.options(c.opts)
 	o.URL, o.PIDs = p.url, []int{p.pid}
+	if overTLS(s.transport) {
+		o.CAFile = filepath.Join(p.dir, certFile)
+	}
 	return bench.Run(ctx, o, func(g bench.Progress) {
 		if c.progress != nil {
 			c.progress(Progress{round + 1, c.opts.Rounds, s.name, b.name, g})

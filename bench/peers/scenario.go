@@ -15,6 +15,7 @@ type scenario struct {
 	name      string
 	mode      bench.Mode
 	qos       packet.QoS
+	transport string
 	longQueue bool // mosquitto would drop messages with its default queue
 	noDelay   bool // mosquitto is to write at once, see the package comment
 	metrics   []metric
@@ -81,6 +82,9 @@ var (
 	generator = func(r *bench.Result) float64 { return r.Generator.Cores }
 )
 
+// idleMemory is the name of the figure that conn is for.
+const idleMemory = "memory a connection"
+
 // scenarios are all of them, with the requirements of the project.
 func scenarios() []scenario {
 	load := func(more ...metric) []metric {
@@ -105,7 +109,7 @@ func scenarios() []scenario {
 	return []scenario{
 		{name: "conn", mode: bench.Conn, qos: 1, metrics: []metric{
 			{
-				name: "memory a connection", unit: "B", must: bound{atMost, 1200}, aim: bound{atMost, 700},
+				name: idleMemory, unit: "B", must: bound{atMost, 1200}, aim: bound{atMost, 700},
 				of: func(r *bench.Result) float64 { return float64(r.Broker.RSSPerConnection) },
 			},
 			{name: "connections", unit: "/s", of: func(r *bench.Result) float64 { return r.Connections.PerSecond }},
@@ -169,5 +173,8 @@ func (s *scenario) options(o *Options) bench.Options {
 	}
 	b.Warmup = min(b.Warmup, b.Duration)
 	b.ConnectTimeout = time.Minute
+	if overTLS(s.transport) {
+		b.InFlight = min(b.InFlight, handshakesInFlight)
+	}
 	return b
 }

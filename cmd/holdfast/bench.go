@@ -26,7 +26,8 @@ Modes:
   sleepers many persistent Sessions that are away get a message: memory and bytes written for each
   peers    the first five against this binary and Debian's mosquitto in turn, with ratios
 
-'holdfast bench MODE --help' shows a mode's flags. Any MQTT 3.1.1 or 5 broker will do, by --url.
+'holdfast bench MODE --help' shows a mode's flags. Any MQTT 3.1.1 or 5 broker will do, by --url, over
+TCP, TLS, WebSocket, WebSocket with TLS or a Unix socket.
 
 Examples:
   holdfast bench conn --clients 15000 --pid $(pidof holdfast)
@@ -153,7 +154,9 @@ func runBenchMode(ctx context.Context, mode bench.Mode, args []string, stdio Std
 
 // addBenchFlags adds the flags that matter to o.Mode.
 func addBenchFlags(fs *pflag.FlagSet, o *bench.Options) {
-	fs.StringVar(&o.URL, "url", o.URL, "the broker: mqtt://HOST:PORT or unix:///PATH")
+	fs.StringVar(&o.URL, "url", o.URL, "the broker: mqtt://, mqtts://, ws:// or wss://HOST:PORT[/PATH], or unix:///PATH")
+	fs.StringVar(&o.CAFile, "cafile", "", "`file` of certificates to verify the broker's with, instead of the system's")
+	fs.BoolVar(&o.Insecure, "insecure", false, "do not verify the broker's certificate")
 	switch o.Mode {
 	case bench.Conn:
 		fs.IntVar(&o.Clients, "clients", o.Clients, "`number` of connections")

@@ -19,6 +19,7 @@ Examples:
   holdfast bench peers
   holdfast bench peers --only p2p-qos1 --rounds 1 --duration 3s
   holdfast bench peers --only conn,sparse --format markdown
+  holdfast bench peers --transports mqtts,ws,wss
 
 Exit codes: 0 measured, 1 a run failed or, with --check, a requirement is not met, 2 wrong command line.
 `
@@ -28,6 +29,7 @@ func runBenchPeers(ctx context.Context, args []string, stdio Stdio) int {
 	fs := newFlagSet(stdio, name, name+" [flags]", benchPeersNotes)
 	o := peers.Defaults()
 	fs.StringSliceVar(&o.Only, "only", nil, "only these `scenarios`: "+strings.Join(peers.Scenarios(), ", "))
+	fs.StringSliceVar(&o.Transports, "transports", o.Transports, "over these `transports`: "+strings.Join(peers.Transports(), ", "))
 	fs.IntVar(&o.Rounds, "rounds", o.Rounds, "how often to run each scenario with each broker")
 	fs.DurationVar(&o.Duration, "duration", 0, "how long each run measures (default the mode's)")
 	fs.IntVar(&o.Clients, "clients", o.Clients, "`number` of connections of conn")
