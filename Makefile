@@ -12,6 +12,7 @@ VERSION          ?= $(shell git describe --tags --always --dirty 2>/dev/null || 
 LDFLAGS          := -X main.version=$(VERSION)
 GOLANGCI_VERSION := 2.15.0
 MQTTJS           := internal/system/testdata/clients/js
+GOVULNCHECK      := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 BENCHSTAT        := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
 # How long each fuzz target runs, and which packages `fuzz`, `bench` and `bench-compare` look at.
@@ -93,6 +94,14 @@ CRASH_SEED   ?=
 crash: build ## Kill the server CRASH_ROUNDS times (default 60) under load and look for what is lost
 	SYSTEM_TEST_BINARY=$(BIN)/holdfast CRASH_ROUNDS=$(CRASH_ROUNDS) CRASH_SEED=$(CRASH_SEED) \
 		go test -count=1 -timeout 60m -v -tags system ./internal/crash
+
+# The database of vulnerabilities: another https:// or file:// address of a copy may be given.
+VULNDB ?= https://vuln.go.dev
+
+# Not a part of `test`: it needs the database, and its answer changes without a change here.
+.PHONY: vulncheck
+vulncheck: ## Known vulnerabilities that the code reaches, by VULNDB (needs the network)
+	go run $(GOVULNCHECK) -db $(VULNDB) -tags system -test ./...
 
 .PHONY: labels
 labels: ## MQTT labels that are cited in the code and by no test
