@@ -19,6 +19,7 @@ Examples:
   HOLDFAST_LOG_LEVEL=debug holdfast config show --config /etc/holdfast/holdfast.yaml
 
 'check' looks at the files alone; 'show' takes the same flags and environment as 'serve'.
+Passwords and queries in URLs of other services are shown as xxxxx.
 Exit codes: 0 valid, 1 the output could not be written, 2 a fault.
 `
 
@@ -49,7 +50,7 @@ func configShow(args []string, stdio Stdio) int {
 	if err != nil {
 		return configError(stdio, fs.Name(), err)
 	}
-	text, err := c.Format()
+	text, err := c.Redacted().Format()
 	if err == nil {
 		_, err = stdio.Out.Write(text)
 	}

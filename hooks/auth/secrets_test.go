@@ -60,6 +60,20 @@ func TestErrorsHoldNoSecrets(t *testing.T) {
 		}
 		check("http", err)
 	}
+	// net/http's own errors name the URL, and some of them what is wrong with a header.
+	for _, value := range []string{"Bearer " + secret, "Bearer\n" + secret} {
+		h, err := NewHTTP(HTTPConfig{URL: "http://" + secret + ":" + secret + "@127.0.0.1:1/" + secret + "?" + secret, Plain: true,
+			Header: http.Header{"Authorization": {value}}, MaxFailures: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = h.OnConnectAuthenticate(t.Context(), withPassword("alice", secret))
+		if err == nil {
+			t.Error("got no error, want one to look at")
+		}
+		check("net/http", err)
+		h.Close()
+	}
 	scram := newScram(t, scramLine(t, "alice", secret, rfcSalt, ""), nil)
 	for _, data := range []string{secret, "n,,n=" + secret + ",r=1", "n,a=" + secret + ",n=alice,r=12345678", "p=" + secret + ",,n=a,r=12345678"} {
 		_, _, _, err := scram.Begin(&broker.ConnectRequest{}).Step(t.Context(), []byte(data))

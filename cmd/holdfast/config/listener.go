@@ -63,7 +63,11 @@ type Listener struct {
 // localhost counts as reachable from elsewhere.
 func ParseListener(raw string) (Listener, error) {
 	u, err := url.Parse(raw)
+	shown := redactUser(raw)
 	if err != nil {
+		if shown != raw { // the reason may quote the password
+			return Listener{}, fmt.Errorf("%q is not a URL, and that of a listener has no user name or password", shown)
+		}
 		if ue, ok := errors.AsType[*url.Error](err); ok {
 			err = ue.Err
 		}
@@ -72,9 +76,9 @@ func ParseListener(raw string) (Listener, error) {
 	scheme, known := schemes[u.Scheme]
 	switch {
 	case u.Scheme == "":
-		return Listener{}, fmt.Errorf("%q has no scheme: write mqtt://HOST:PORT or unix:///PATH", raw)
+		return Listener{}, fmt.Errorf("%q has no scheme: write mqtt://HOST:PORT or unix:///PATH", shown)
 	case !known:
-		return Listener{}, fmt.Errorf("%q: unknown scheme %q: write mqtt, mqtts, ws, wss, auto or unix", raw, u.Scheme)
+		return Listener{}, fmt.Errorf("%q: unknown scheme %q: write mqtt, mqtts, ws, wss, auto or unix", shown, u.Scheme)
 	case u.User != nil || u.Fragment != "":
 		return Listener{}, fmt.Errorf("%s URL of a listener has no user name, password or fragment", u.Scheme)
 	}
@@ -82,7 +86,7 @@ func ParseListener(raw string) (Listener, error) {
 	if l.URL, _, _ = strings.Cut(raw, "?"); u.Scheme == "unix" {
 		err = l.unix(raw, u)
 	} else {
-		err = l.tcp(raw, u, scheme.port)
+		err = l.tcp(shown, u, scheme.port)
 	}
 	if err == nil {
 		err = l.options(raw, u)
