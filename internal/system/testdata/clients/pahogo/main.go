@@ -40,12 +40,16 @@ func main() {
 		fail(errors.New("usage: pahogo PORT LEVEL"))
 	}
 	address := "127.0.0.1:" + os.Args[1]
+	secure, err := tlsFromEnvironment()
+	if err != nil {
+		fail(err)
+	}
 	var lib library
 	switch os.Args[2] {
 	case "3", "4":
-		lib = &mqtt3{address: address, level: uint(os.Args[2][0] - '0')}
+		lib = &mqtt3{address: address, tls: secure, level: uint(os.Args[2][0] - '0')}
 	case "5":
-		lib = newMQTT5(address)
+		lib = newMQTT5(address, secure)
 	default:
 		fail(fmt.Errorf("protocol level %q", os.Args[2]))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
@@ -9,12 +10,17 @@ import (
 // mqtt3 is paho.mqtt.golang. Its protocol level is 3 (MQTT 3.1) or 4 (3.1.1).
 type mqtt3 struct {
 	address string
+	tls     *tls.Config // nil for none
 	level   uint
 	client  paho.Client
 }
 
 func (c *mqtt3) connect(clientID string, clean bool, will *message) (bool, error) {
-	o := paho.NewClientOptions().AddBroker("tcp://" + c.address).SetProtocolVersion(c.level).
+	scheme := "tcp"
+	if c.tls != nil {
+		scheme = "ssl"
+	}
+	o := paho.NewClientOptions().AddBroker(scheme + "://" + c.address).SetTLSConfig(c.tls).SetProtocolVersion(c.level).
 		SetClientID(clientID).SetCleanSession(clean).SetAutoReconnect(false).
 		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) {
 			printMessage(message{m.Topic(), m.Qos(), m.Retained(), string(m.Payload())})

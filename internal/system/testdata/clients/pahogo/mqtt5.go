@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"sync/atomic"
@@ -16,13 +17,14 @@ const sessionExpiry = 600
 // mqtt5 is paho.golang.
 type mqtt5 struct {
 	address string
+	tls     *tls.Config  // nil for none
 	session *state.State // of all connections, since they have one Client Identifier
 	client  *paho.Client
 	leaving *atomic.Bool // of client: the library reports the end of its own connection as an error
 }
 
-func newMQTT5(address string) *mqtt5 {
-	return &mqtt5{address: address, session: state.NewInMemory()}
+func newMQTT5(address string, secure *tls.Config) *mqtt5 {
+	return &mqtt5{address: address, tls: secure, session: state.NewInMemory()}
 }
 
 func (c *mqtt5) connect(clientID string, clean bool, will *message) (bool, error) {
@@ -31,6 +33,9 @@ func (c *mqtt5) connect(clientID string, clean bool, will *message) (bool, error
 	conn, err := net.Dial("tcp", c.address)
 	if err != nil {
 		return false, err
+	}
+	if c.tls != nil {
+		conn = tls.Client(conn, c.tls)
 	}
 	leaving := new(atomic.Bool)
 	c.leaving = leaving
