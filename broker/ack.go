@@ -140,6 +140,13 @@ func (s *Session) sendReleases(sc *Scratch) {
 
 // settle takes place i out of the window and goes on with what waits.
 func (s *Session) settle(sc *Scratch, i int) {
+	if h := sc.hooks; h != nil {
+		var m *Message
+		if held := s.window.hold(i); held != nil {
+			m = held.item.msg
+		}
+		s.tellCompleted(h, s.window.first.after(i), m)
+	}
 	s.discharge(sc, i)
 	s.progress()
 	s.acknowledgedSome()

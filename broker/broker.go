@@ -24,11 +24,13 @@ type Broker struct {
 	resumer   *resumer
 	sweeper   *sweeper
 	flash     flash
+	hooks     *hooks // nil without any
 
 	epochs         atomic.Uint64 // the last one given
 	takeovers      atomic.Uint64
 	slowEnded      atomic.Uint64
 	fruitlessEnded atomic.Uint64
+	hookPanics     [hookKinds]atomic.Uint64
 
 	mu        sync.Mutex // guards the rest
 	apps      map[string]*App
@@ -39,6 +41,7 @@ type Broker struct {
 // New returns a broker without Sessions. Close ends it.
 func New(cfg Config) *Broker {
 	b := &Broker{cfg: cfg.withDefaults(), store: cfg.Store, apps: make(map[string]*App)}
+	b.hooks = newHooks(b, b.cfg.Hooks)
 	b.deadlines = newDeadlines(b.cfg.Clock, b.onDeadline)
 	b.resumer = newResumer(b.goOn)
 	b.sweeper = newSweeper(b)
@@ -47,12 +50,14 @@ func New(cfg Config) *Broker {
 
 // Close stops timers, and has the Store know how far all Sessions have got,
 // which must have been detached before; Wills that are delayed are in their
-// records. It blocks until that is on disk. The Store is the caller's to close.
+// records. It blocks until that is on disk, and for a
+// moment while hooks are told what they have not been told yet. The Store is the caller's to close.
 func (b *Broker) Close() {
 	b.sweeper.stop()
 	b.deadlines.stop()
 	b.saveAll()
 	b.resumer.stop()
+	b.hooks.stop()
 }
 
 // savePace is how many records are saved at a time: the Store does not take any number.
@@ -98,6 +103,7 @@ func (b *Broker) sessions() []*Session {
 // front has one per loop. It must not be used by two at once.
 type Scratch struct {
 	broker   *Broker
+	hooks    *hooks // the Broker's
 	via      any
 	matches  matches
 	delivery Delivery
@@ -111,9 +117,12 @@ type Scratch struct {
 	skip     []Mailbox  // that had it before
 	entry    Entry
 	retained Message    // that is being sent
+	print    uint64     // of the QoS 2 publish that is going on, as its client has sent it
 	gone     []*Session // have left RAM and are in the registry still
 	Counters Counters
 	gauges   gauges
+
+	publication Publication // that hooks are asked about
 }
 
 // gauges are deltas: only their sum over all Scratches means something.
@@ -127,7 +136,7 @@ func (g *gauge) add(n int) { g.v.Store(g.v.Load() + int64(n)) }
 
 // NewScratch returns working memory; via is handed to Links as Delivery.Via.
 func (b *Broker) NewScratch(via any) *Scratch {
-	sc := &Scratch{broker: b, via: via}
+	sc := &Scratch{broker: b, hooks: b.hooks, via: via}
 	b.mu.Lock()
 	b.scratches = append(b.scratches, sc)
 	b.mu.Unlock()
@@ -206,6 +215,16 @@ func (b *Broker) Stats() Stats {
 		FruitlessEnded: b.fruitlessEnded.Load(),
 		Flash:          b.flash.count.Load(),
 		FlashBytes:     b.flash.bytes.Load(),
+		HookPanics:     make(map[string]uint64, hookKinds),
+		HookEventsLost: make(map[string]uint64),
+	}
+	for k := range b.hookPanics {
+		st.HookPanics[HookKind(k).String()] = b.hookPanics[k].Load()
+	}
+	if b.hooks != nil {
+		for _, q := range b.hooks.queues {
+			st.HookEventsLost[q.id] += q.lost.Load()
+		}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -236,6 +255,8 @@ func (st *Stats) addScratch(sc *Scratch) {
 	st.BytesOut += c.BytesOut.Value()
 	st.NoMatch += c.NoMatch.Value()
 	st.Refused += c.Refused.Value()
+	st.Rejected += c.Rejected.Value()
+	st.Discarded += c.Discarded.Value()
 	st.Deferred += c.Deferred.Value()
 	for r := range c.Dropped {
 		st.Dropped[DropReason(r).String()] += c.Dropped[r].Value()

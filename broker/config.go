@@ -58,6 +58,13 @@ type Config struct {
 	// SlowConsumerTimeout is how long a client may hold up publishers without
 	// taking anything before its connection is ended. Default 20 s.
 	SlowConsumerTimeout time.Duration
+	// Hooks see and change what goes on, in this order. nil is none, which costs nothing.
+	Hooks []Hook
+	// HookQueueEvents bounds the events that wait for one hook that observes. Default 16,384.
+	HookQueueEvents int
+	// HookQueueBytes bounds the same by bytes of messages, of which each event counts its own though they
+	// share one. Default 16 MiB.
+	HookQueueBytes int
 }
 
 func (c Config) withDefaults() Config {
@@ -80,6 +87,8 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxWaitingBytes, 64<<20)
 	def(&c.MaxRetained, 1_000_000)
 	def(&c.MaxSubscriptions, 1000)
+	def(&c.HookQueueEvents, 16384)
+	def(&c.HookQueueBytes, 16<<20)
 	if c.MaxSessionExpiry == 0 {
 		c.MaxSessionExpiry = 7 * 24 * time.Hour
 	}

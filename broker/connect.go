@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"net/netip"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,12 @@ type Connect struct {
 	ReceiveMaximum uint16
 	Will           *Will // nil for none
 	Link           Link
+
+	// For hooks, as in ConnectRequest; each may be zero.
+	Remote   netip.AddrPort
+	Listener string
+	Protocol string
+	Version  uint8
 }
 
 // Connected is the outcome of a Connect.
@@ -163,6 +170,9 @@ func (s *Session) attach(sc *Scratch, c *Connect, present bool, done func(Connec
 	s.autoSubscribe(c)
 	r := Connected{Session: s, Epoch: epoch, Present: present, Expiry: s.expiry}
 	sc.gauges.connected.add(1)
+	if h := sc.hooks; h != nil {
+		s.tellEstablished(h, c, r)
+	}
 	saving := s.saveConnected(r, done)
 	s.relaxExtra()
 	s.unlock(sc)
@@ -239,6 +249,7 @@ func (c *connecting) Committed(err error) {
 			return
 		}
 		s.link = nil // the front closes it
+		s.tellDisconnected(sc, Disconnected{Reason: err, Ended: true})
 		s.extra.will = nil
 		sc.gauges.connected.add(-1)
 		s.finish(sc)
@@ -255,6 +266,7 @@ func (s *Session) detachOld(sc *Scratch) *Will {
 	}
 	s.link.End(ErrTakenOver)
 	s.link = nil
+	s.tellDisconnected(sc, Disconnected{Reason: ErrTakenOver})
 	s.app.broker.takeovers.Add(1)
 	sc.gauges.connected.add(-1)
 	if x := s.extra; x != nil && x.will != nil && x.will.Delay == 0 {

@@ -8,6 +8,8 @@ type Leave struct {
 	Graceful bool
 	// Expiry replaces the Session Expiry Interval if it is not nil.
 	Expiry *uint32
+	// Reason is why, for hooks; nil is not known.
+	Reason error
 }
 
 // Detach tells that the connection of that epoch has ended. Nothing happens if
@@ -27,6 +29,7 @@ func (s *Session) Detach(sc *Scratch, epoch uint64, how Leave) {
 	if x := s.extra; x != nil && how.Graceful {
 		x.will = nil // v5 [MQTT-3.14.4-3], v3.1.1 [MQTT-3.1.2-10]
 	}
+	s.tellDisconnected(sc, Disconnected{Graceful: how.Graceful, Reason: how.Reason, Ended: !s.lasting()})
 	if !s.lasting() {
 		s.finish(sc)
 		return
@@ -175,18 +178,20 @@ func (s *Session) retire(sc *Scratch, reason error) leftovers {
 		}
 	}
 	s.subs = nil
-	s.epoch.Store(0)
 	sc.gauges.sessions.add(-1)
 	if s.asleep() {
+		s.epoch.Store(0)
 		s.flags = flagEnded
 		return left
 	}
 	if s.link != nil {
 		s.link.End(reason)
 		s.link = nil
+		s.tellDisconnected(sc, Disconnected{Reason: reason, Ended: true})
 		s.app.broker.takeovers.Add(1)
 		sc.gauges.connected.add(-1)
 	}
+	s.epoch.Store(0)
 	s.flags = s.flags&(flagLoading|flagWake) | flagEnded
 	if x := s.extra; x != nil {
 		left.will, x.will = x.will, nil
@@ -252,7 +257,7 @@ func (s *Session) retireBacklog(sc *Scratch, left *leftovers) {
 			left.shared = append(left.shared, it)
 			continue
 		}
-		sc.Counters.Dropped[DropSessionEnd].add(1)
+		s.dropped(sc, it.msg, DropSessionEnd)
 	}
 	for b.waiting.len() > 0 {
 		it := b.waiting.pop()
@@ -303,7 +308,7 @@ func (l *leftovers) settle(sc *Scratch) {
 		s.app.index.Unsubscribe(sub.TopicFilter, s)
 	}
 	for _, it := range l.shared {
-		b.handOn(sc, it)
+		s.app.handOn(sc, it)
 	}
 	for _, it := range l.mail {
 		s.app.handMail(sc, s.clientID, it)

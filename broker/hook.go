@@ -9,7 +9,17 @@ import (
 
 // Hooks are what an operator adds to a node. Each interface has one method and
 // is optional; a type may implement several. Names are those of mochi-mqtt's
-// hooks where it has the same.
+// hooks where it has the same. Here are those that decide who a client is and what it
+// may do, which fronts ask by Broker.Authenticate and the like; intercept.go and observer.go have the others,
+// which the Broker calls by itself.
+//
+//	kind                   runs on                            may block   if it panics
+//	Authenticator          a pool beside the loops            until ctx   the client is refused
+//	Authorizer             the client's loop                  no          what it asked for is denied
+//	PublishInterceptor     the publisher's loop               no          the message is rejected
+//	observers              a goroutine of the hook's own      until ctx   the event is lost
+//
+// No lock is held while a hook runs. A panic is contained, counted by HookKind in Stats.HookPanics, and logged.
 
 // Decision is what an Authenticator makes of a client.
 type Decision uint8
@@ -64,7 +74,7 @@ type Authenticator interface {
 type EnhancedAuthenticator interface {
 	// Method is the Authentication Method by which clients name it.
 	Method() string
-	// Begin starts an exchange with a client.
+	// Begin starts an exchange with a client. It is called on the client's loop, and must not block.
 	Begin(r *ConnectRequest) Exchange
 }
 
@@ -104,6 +114,13 @@ type Permissions interface {
 	// Check decides, or leaves it to others with Ignore. It is called on loops, by many at once, and must not
 	// block. Strings in a are valid during the call only.
 	Check(a *Access) Decision
+}
+
+// Stable is implemented by Permissions and Authorizers whose answers to equal requests are equal as long as Generation
+// is: fronts remember some of them. It goes up after what they go by has changed.
+type Stable interface {
+	// Generation is called on loops, by many at once, and must not block.
+	Generation() uint64
 }
 
 // Authorizer says what clients may do.

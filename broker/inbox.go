@@ -28,7 +28,7 @@ func (a *App) offerInbox(sc *Scratch, m *Message, clientID string) Result {
 		if s := a.find(clientID); s != nil {
 			return s.offer(sc, &it)
 		}
-		sc.Counters.Dropped[DropOffline].add(1)
+		sc.drop(ConnectionID{App: a.name, ClientID: clientID}, m, DropOffline)
 		return NoSubscribers
 	}
 	for {

@@ -63,6 +63,8 @@ var (
 	ErrStale = errors.New("session belongs to a newer connection")
 	// ErrClosed means that the broker is shutting down.
 	ErrClosed = errors.New("broker is shut down")
+	// ErrHookPanicked means that a hook has panicked, which denies.
+	ErrHookPanicked = errors.New("hook has panicked")
 	// ErrProtocol means that a client acknowledged what it was not sent.
 	ErrProtocol = errors.New("protocol error")
 )

@@ -29,14 +29,14 @@ func (s *Session) offerLocked(sc *Scratch, it *item) Result {
 // offerQoS0 sends it now or never.
 func (s *Session) offerQoS0(sc *Scratch, it *item) {
 	if s.link == nil || !s.has(flagReady) {
-		sc.Counters.Dropped[DropOffline].add(1)
+		s.dropped(sc, it.msg, DropOffline)
 		return
 	}
 	switch s.send(sc, it, 0) {
 	case Full, Gone:
-		sc.Counters.Dropped[DropSlow].add(1)
+		s.dropped(sc, it.msg, DropSlow)
 	case Oversized:
-		sc.Counters.Dropped[DropOversized].add(1)
+		s.dropped(sc, it.msg, DropOversized)
 	case Sent:
 	}
 }
@@ -49,7 +49,7 @@ func (s *Session) sendNow(sc *Scratch, it *item) Result {
 		s.inFlight(sc, it)
 		return Accepted
 	case Oversized: // v5 [MQTT-3.1.2-25]: as if it had been sent
-		sc.Counters.Dropped[DropOversized].add(1)
+		s.dropped(sc, it.msg, DropOversized)
 		return Accepted
 	case Gone:
 		if it.group == nil {
@@ -77,6 +77,9 @@ func (s *Session) send(sc *Scratch, it *item, id PacketID) Verdict {
 	if v == Sent {
 		sc.Counters.Delivered[it.qos].add(1)
 		sc.Counters.BytesOut.add(uint64(len(it.msg.Payload)))
+		if h := sc.hooks; h != nil {
+			s.tellDelivered(h, d)
+		}
 	}
 	return v
 }
@@ -167,7 +170,7 @@ func (s *Session) offerAsleep(sc *Scratch, it *item) Result {
 		return Accepted // it has ended, though nobody has noticed
 	}
 	if it.qos == 0 {
-		sc.Counters.Dropped[DropOffline].add(1)
+		s.dropped(sc, it.msg, DropOffline)
 		return Accepted
 	}
 	if !s.has(flagUncounted) && s.fits(it.msg.size()) && (!it.addressed || s.mailRecorded()) {

@@ -20,6 +20,8 @@ const (
 	QuotaExceeded
 	// StoreFailed means that it could not be stored. It must not be acknowledged.
 	StoreFailed
+	// Rejected means that a PublishInterceptor forbids it. A front answers as when its client may not publish it.
+	Rejected
 	// Stale means that the publishing connection has been taken over. Nothing
 	// has been published.
 	Stale
@@ -61,6 +63,8 @@ type Publish struct {
 	Dup      bool // the client says that it may have sent it before
 	// Deferrer makes the Completion; nil if nobody waits for the result.
 	Deferrer Deferrer
+
+	willOf string // Client Identifier whose Will it is; empty is nobody's
 }
 
 // publishOp is a publish that waits for Sessions or for the Store.
@@ -165,7 +169,7 @@ func (sc *Scratch) waits() *publishOp {
 func (b *Broker) Publish(sc *Scratch, p *Publish) Result {
 	m := p.Message
 	box := Mailbox(0)
-	sc.skip = nil
+	sc.skip, sc.print = nil, 0
 	if p.Session != nil {
 		if p.Session.epoch.Load() != p.Epoch {
 			return Stale
@@ -180,12 +184,19 @@ func (b *Broker) Publish(sc *Scratch, p *Publish) Result {
 		sc.Counters.BytesIn.add(uint64(len(m.Payload)))
 	}
 	sc.attended, sc.parked = p.Deferrer != nil, false
+	verdict := Pass
+	if h := sc.hooks; h != nil && len(h.interceptors) > 0 {
+		if p.PacketID != 0 {
+			sc.print = m.print()
+		}
+		verdict = sc.intercept(h, p)
+	}
 	if box == 0 {
-		return sc.conclude(p, sc.route(p))
+		return sc.conclude(p, sc.pass(p, verdict))
 	}
 	tx := b.store.Begin() // message and receipt are safe together, or neither is
 	sc.given, sc.tracking = append(sc.given[:0], sc.skip...), true
-	result := sc.route(p)
+	result := sc.pass(p, verdict)
 	sc.tracking = false
 	sc.storeReceipt(p, box, result)
 	sc.skip = nil
@@ -202,13 +213,21 @@ func (sc *Scratch) storeReceipt(p *Publish, box Mailbox, result Result) {
 		st.RemoveReceipt(box, id, sc.waits())
 	case !result.OK():
 	case sc.parked:
-		sc.op.receipt = &publishReceipt{owner: p.Session, box: box, id: id, print: p.Message.print(), given: slices.Clone(sc.given)}
+		sc.op.receipt = &publishReceipt{owner: p.Session, box: box, id: id, print: sc.printOf(p), given: slices.Clone(sc.given)}
 		if len(sc.given) > 0 {
-			st.AddPartialReceipt(box, id, PartialReceipt{p.Message.print(), sc.given}, nil)
+			st.AddPartialReceipt(box, id, PartialReceipt{sc.printOf(p), sc.given}, nil)
 		}
 	default:
 		sc.broker.store.AddReceipt(box, p.PacketID, sc.waits())
 	}
+}
+
+// printOf tells the QoS 2 publish from others: as its client has sent it, whatever hooks have made of it.
+func (sc *Scratch) printOf(p *Publish) uint64 {
+	if sc.print != 0 {
+		return sc.print
+	}
+	return p.Message.print()
 }
 
 // park has it.op be told when the Session takes it, which may be as soon as the receipt of a QoS 2 publish is known.
@@ -303,7 +322,7 @@ func (sc *Scratch) conclude(p *Publish, result Result) Result {
 	default:
 		op.finish(result)
 	}
-	if !result.OK() {
+	if !result.OK() && result != Rejected {
 		sc.Counters.Refused.add(1)
 	}
 	if p.PacketID != 0 {

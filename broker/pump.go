@@ -36,7 +36,7 @@ func (s *Session) drain(sc *Scratch) bool {
 		it := b.queued.at(0)
 		if it.lost || it.msg.expired(s.app.broker.cfg.Clock) && !it.dup && !it.released { // delivery of dup has begun: it goes on
 			if !it.lost {
-				sc.Counters.Dropped[DropExpired].add(1)
+				s.dropped(sc, it.msg, DropExpired)
 			}
 			s.dequeue(sc, true)
 			continue
@@ -50,7 +50,7 @@ func (s *Session) drain(sc *Scratch) bool {
 			s.inFlight(sc, it)
 			s.dequeue(sc, it.seq == 0)
 		case Oversized:
-			sc.Counters.Dropped[DropOversized].add(1)
+			s.dropped(sc, it.msg, DropOversized)
 			s.dequeue(sc, true)
 		case Full:
 			s.flags |= flagFull

@@ -12,6 +12,7 @@ type receipt struct {
 	restored bool           // it is from before the Session was woken
 	waiter   Completion     // of a repetition that came while it had none
 	partial  PartialReceipt // if Given is not empty: the publish is not accepted, but these have it
+	forget   Commit         // it is to be forgotten once it has its result, and this be told; nil is not
 }
 
 // receive notes a QoS 2 publish under its Packet Identifier. result is Accepted
@@ -72,6 +73,13 @@ func (s *Session) Conclude(id PacketID, result Result) Completion {
 	if !known || !r.pending {
 		return nil
 	}
+	if r.forget != nil {
+		s.dropReceipt(id)
+		if !result.OK() || s.removeReceipt(id, r.forget) == Accepted {
+			r.forget.Committed(nil)
+		}
+		return r.waiter
+	}
 	if result.OK() {
 		s.extra.received[id] = receipt{}
 	} else { // it has not been taken: a repetition is a new publish
@@ -122,12 +130,42 @@ func (s *Session) Release(epoch uint64, id PacketID, c Commit) Result {
 	case known || unremoved.Load() == 0:
 		return NoSubscribers
 	} // else repeated, maybe before the first is on disk
+	return s.removeReceipt(id, c)
+}
+
+// removeReceipt removes a receipt from the Store. It returns Accepted if there is none, or Pending if c is told.
+func (s *Session) removeReceipt(id PacketID, c Commit) Result {
 	if !s.persistent() {
 		return Accepted
 	}
+	unremoved := &s.extra.unremoved
 	unremoved.Add(1)
 	s.app.broker.store.RemoveReceipt(s.box.id, id, &receiptRemoval{unremoved, c})
 	return Pending
+}
+
+// Forget ends a QoS 2 publish that the client has repeated, and may not publish any more. The result is that of Release;
+// if the publish has no result yet it is Pending, and c is told after that.
+func (s *Session) Forget(epoch uint64, id PacketID, c Commit) Result {
+	if s.forgetLater(epoch, id, c) {
+		return Pending
+	}
+	return s.Release(epoch, id, c)
+}
+
+func (s *Session) forgetLater(epoch uint64, id PacketID, c Commit) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.epoch.Load() != epoch || s.asleep() || s.extra == nil {
+		return false
+	}
+	r, known := s.extra.received[id]
+	if !known || !r.pending {
+		return false
+	}
+	r.forget = c
+	s.extra.received[id] = r
+	return true
 }
 
 // receiptRemoval is a receipt that is being removed. It is the Store's Commit.

@@ -45,8 +45,9 @@ func (s *Session) repeat(sc *Scratch) bool {
 		}
 	}
 	for _, id := range oversized { // v5 [MQTT-3.1.2-25]: as if they had been acknowledged
-		sc.Counters.Dropped[DropOversized].add(1)
-		s.discharge(sc, w.index(id))
+		i := w.index(id)
+		s.dropped(sc, w.hold(i).item.msg, DropOversized) // what is not held is not sent again, and not oversized
+		s.discharge(sc, i)
 	}
 	return x.resend == 0
 }

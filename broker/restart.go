@@ -158,7 +158,7 @@ func (d *deadSession) bury(b *Broker) {
 	a := b.App(d.key.App)
 	if d.rec.Will != nil {
 		b.withScratch(func(sc *Scratch) {
-			b.Publish(sc, &Publish{App: a, Message: d.rec.Will.publishable(b.cfg.Clock.Now())})
+			b.Publish(sc, &Publish{App: a, Message: d.rec.Will.publishable(b.cfg.Clock.Now()), willOf: d.key.ClientID})
 		})
 	}
 	s := &Session{app: a, clientID: d.key.ClientID}

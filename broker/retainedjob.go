@@ -216,7 +216,7 @@ func (s *Session) sendRetained(sc *Scratch, job *retainedJob, name string, r *re
 	case Gone:
 		return false
 	case Oversized:
-		sc.Counters.Dropped[DropOversized].add(1)
+		s.dropped(sc, m, DropOversized)
 	case Sent:
 		if it.qos > 0 {
 			s.inFlight(sc, &it)

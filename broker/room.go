@@ -46,7 +46,7 @@ func (s *Session) filterQueue(sc *Scratch, keep func(*item) bool, reason DropRea
 		}
 		b.bytes -= it.msg.size()
 		s.unstore(sc, &it)
-		sc.Counters.Dropped[reason].add(1)
+		s.dropped(sc, it.msg, reason)
 	}
 }
 
@@ -55,8 +55,9 @@ func (s *Session) filterQueue(sc *Scratch, keep func(*item) bool, reason DropRea
 func (s *Session) dropOldest(sc *Scratch, size int) {
 	b := s.backlog
 	for b != nil && b.queued.len() > 0 && !s.fits(size) && !b.queued.at(0).begun() {
+		oldest := b.queued.at(0).msg
 		s.dequeue(sc, true)
-		sc.Counters.Dropped[DropOldest].add(1)
+		s.dropped(sc, oldest, DropOldest)
 	}
 	if b != nil && !s.fits(size) {
 		s.filterQueue(sc, func(it *item) bool { return it.begun() || s.fits(size) }, DropOldest)
@@ -129,7 +130,7 @@ func (s *Session) dropEntries(sc *Scratch, p pageRequest, es []Entry) {
 		}
 		if !it.begun() {
 			s.unstore(sc, &it)
-			sc.Counters.Dropped[DropOldest].add(1)
+			s.dropped(sc, it.msg, DropOldest)
 		}
 	}
 	switch {

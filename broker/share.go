@@ -101,7 +101,7 @@ func (s *Session) offerMember(sc *Scratch, it *item) (r Result, ended bool) {
 
 // handOn gives a message that a member has left unacknowledged to another one,
 // v5 4.8.2, and answers its publisher if that still waits.
-func (b *Broker) handOn(sc *Scratch, it item) {
+func (a *App) handOn(sc *Scratch, it item) {
 	op := it.op
 	it.seq, it.log, it.dup, it.released, it.unsafe, it.op = 0, 0, false, false, nil, nil
 	sc.op, sc.attended = op, op != nil
@@ -110,7 +110,7 @@ func (b *Broker) handOn(sc *Scratch, it item) {
 		r = sc.offerShared(it.group, it)
 	}
 	if op == nil && (!r.OK() || it.group.Len() == 0) {
-		sc.Counters.Dropped[DropSessionEnd].add(1)
+		sc.drop(ConnectionID{App: a.name}, it.msg, DropSessionEnd)
 	}
 	if sc.op != nil { // made by the offer if op is nil: then nobody waits for it
 		sc.op.finish(r)
@@ -161,8 +161,8 @@ func (c *sharedScan) handOn(sc *Scratch, e *Entry) {
 		return
 	}
 	if g := c.app.index.Group(e.Group); g != nil {
-		c.app.broker.handOn(sc, item{msg: e.Message, group: g})
+		c.app.handOn(sc, item{msg: e.Message, group: g})
 		return
 	}
-	sc.Counters.Dropped[DropSessionEnd].add(1)
+	sc.drop(ConnectionID{App: c.app.name}, e.Message, DropSessionEnd)
 }

@@ -29,7 +29,9 @@ type Counters struct {
 	BytesIn   counter    // payload bytes published
 	BytesOut  counter    // payload bytes delivered
 	NoMatch   counter    // published, and nobody subscribes
-	Refused   counter    // publishes refused
+	Refused   counter    // publishes refused for want of room
+	Rejected  counter    // publishes that a PublishInterceptor has rejected
+	Discarded counter    // publishes that one has dropped
 	Deferred  counter    // publishes that had to wait for a Session
 	Dropped   [dropReasons]counter
 }
@@ -58,6 +60,8 @@ type Stats struct {
 	BytesOut  uint64
 	NoMatch   uint64
 	Refused   uint64
+	Rejected  uint64 // publishes that a PublishInterceptor has rejected
+	Discarded uint64 // publishes that one has dropped
 	Deferred  uint64
 	Takeovers uint64
 	SlowEnded uint64 // connections ended because they held up publishers
@@ -66,4 +70,7 @@ type Stats struct {
 	Flash          int64  // Sessions whose client may come back soon
 	FlashBytes     int64
 	Dropped        map[string]uint64
+
+	HookPanics     map[string]uint64 // by HookKind
+	HookEventsLost map[string]uint64 // by Hook.ID: what a hook was not told because its queue was full
 }

@@ -29,6 +29,9 @@ func (s *Session) Subscribe(sc *Scratch, epoch uint64, subs []Subscribe, c Commi
 			errs[i] = s.subscribe(sub)
 		}
 	}
+	if h := sc.hooks; h != nil && len(h.subscribed) > 0 {
+		tell(h.subscribed, &Subscribed{ConnectionID: s.connection(), Subscriptions: slices.Clone(subs), Errs: slices.Clone(errs)})
+	}
 	return errs, s.saveSubscriptions(c), nil
 }
 
@@ -108,6 +111,9 @@ func (s *Session) Unsubscribe(sc *Scratch, epoch uint64, filters []string, c Com
 		s.subs = slices.Delete(s.subs, at, at+1)
 		s.app.index.Unsubscribe(f, s)
 		s.cancelRetained(f)
+	}
+	if h := sc.hooks; h != nil && len(h.unsubscribed) > 0 {
+		tell(h.unsubscribed, &Unsubscribed{ConnectionID: s.connection(), TopicFilters: slices.Clone(filters)})
 	}
 	return existed, changed && s.saveSubscriptions(c), nil
 }

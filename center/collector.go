@@ -65,6 +65,9 @@ var (
 	flashSessions     = gauge("flash_sessions", "Sessions that have lost their connection and are kept in RAM for a while.")
 	flashBytes        = gauge("flash_bytes", "Memory of the Sessions that have lost their connection and are kept in RAM.")
 	deniedTotal       = counter("denied_total", "Messages, Topic Filters and Wills that clients may not publish or subscribe to.")
+	interceptedTotal  = counter("publishes_intercepted_total", "Publishes that a hook has stopped, by what became of them.", "outcome")
+	hookPanicsTotal   = counter("hook_panics_total", "Panics of hooks that were contained, by kind of hook.", "kind")
+	hookLostTotal     = counter("hook_events_lost_total", "Events that a hook was not told because its queue was full, by hook.", "hook")
 	turnSeconds       = prometheus.NewDesc("holdfast_loop_turn_seconds", "Time of one turn of an event loop.", nil, nil)
 )
 
@@ -112,6 +115,14 @@ func (c *Collector) collectBroker(emit emitFunc) {
 	emit(takeoversTotal, float64(st.Takeovers))
 	emit(closedTotal, float64(st.SlowEnded), "slow_consumer")
 	emit(closedTotal, float64(st.FruitlessEnded), "acknowledges_nothing")
+	emit(interceptedTotal, float64(st.Rejected), "rejected")
+	emit(interceptedTotal, float64(st.Discarded), "dropped")
+	for kind, n := range st.HookPanics {
+		emit(hookPanicsTotal, float64(n), kind)
+	}
+	for id, n := range st.HookEventsLost {
+		emit(hookLostTotal, float64(n), id)
+	}
 	emit(flashSessions, float64(st.Flash))
 	emit(flashBytes, float64(st.FlashBytes))
 }

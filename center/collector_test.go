@@ -1,6 +1,7 @@
 package center
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -13,13 +14,13 @@ import (
 )
 
 // newCollectorForTest returns a Collector of a node that has served nobody.
-func newCollectorForTest(t *testing.T, st Store) *Collector {
+func newCollectorForTest(t *testing.T, st Store, hooks ...broker.Hook) *Collector {
 	t.Helper()
 	engine, err := netloop.New(netloop.Config{Loops: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := broker.New(broker.Config{Store: memory.New()})
+	b := broker.New(broker.Config{Store: memory.New(), Hooks: hooks})
 	m := mqtt.NewServer(mqtt.Config{Broker: b, SysInterval: -1}, engine)
 	t.Cleanup(func() {
 		m.Stop()
@@ -94,5 +95,40 @@ func TestCollectorWithoutStore(t *testing.T) {
 	got, _ := gathered(t, newCollectorForTest(t, nil))
 	if _, ok := got["holdfast_store_full"]; ok || len(got) < 20 {
 		t.Errorf("got %v, want all but the store's", got)
+	}
+}
+
+// wary is a hook that observes, and rejects and panics as the Topic Name says.
+type wary struct{}
+
+func (wary) ID() string { return "wary" }
+
+func (wary) OnPublished(context.Context, *broker.Published) {}
+
+func (wary) OnPublish(p *broker.Publication) broker.Interception {
+	switch p.TopicName {
+	case "panic":
+		panic("hook is broken")
+	case "reject":
+		return broker.Reject
+	}
+	return broker.Drop
+}
+
+func TestCollectorShowsHooks(t *testing.T) {
+	c := newCollectorForTest(t, nil, wary{})
+	sc := c.broker.NewScratch(nil)
+	for _, name := range []string{"panic", "reject", "reject", "drop"} {
+		c.broker.Publish(sc, &broker.Publish{App: c.broker.App(broker.DefaultApp), Message: &broker.Message{TopicName: name}})
+	}
+	got, _ := gathered(t, c)
+	for name, want := range map[string]float64{
+		"holdfast_hook_panics_total kind=publish": 1, "holdfast_hook_panics_total kind=authenticate": 0, "holdfast_hook_panics_total kind=authorize": 0,
+		"holdfast_hook_panics_total kind=session": 0, "holdfast_hook_panics_total kind=delivery": 0, "holdfast_hook_events_lost_total hook=wary": 0,
+		"holdfast_publishes_intercepted_total outcome=rejected": 3, "holdfast_publishes_intercepted_total outcome=dropped": 1,
+	} {
+		if v, ok := got[name]; !ok || v != want {
+			t.Errorf("%s: got %v (there: %v), want %v", name, v, ok, want)
+		}
 	}
 }

@@ -2,7 +2,6 @@ package mqtt
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -70,20 +69,12 @@ func (p *authPool) work() {
 	}
 }
 
-var errHookPanicked = errors.New("authentication hook has panicked")
-
-// decide asks the hook. One that panics denies.
-func (p *authPool) decide(j authJob) (d decided) {
+// decide asks the hook.
+func (p *authPool) decide(j authJob) decided {
 	ctx, cancel := context.WithTimeout(p.ctx, p.srv.cfg.AuthTimeout)
 	defer cancel()
-	defer func() {
-		if v := recover(); v != nil {
-			p.srv.hookPanicked("authenticate", v)
-			d = decided{decision: broker.Deny, err: errHookPanicked}
-		}
-	}()
 	began := time.Now()
-	d = j.ask(ctx)
+	d := j.ask(ctx)
 	p.srv.stats.authTime.Add(uint64(time.Since(began)))
 	return d
 }

@@ -27,6 +27,9 @@ type Config struct {
 	// Authorizer decides what clients may publish and subscribe to, unless their
 	// own Permissions do. nil allows everything but writing below $SYS/, which nobody may.
 	Authorizer broker.Authorizer
+	// DisconnectForbidden has a client disconnected, in MQTT 5 with 0x87, that publishes what it may not. Otherwise
+	// the message alone is refused: with 0x87, or in MQTT 3 by an acknowledgement after which nobody gets it.
+	DisconnectForbidden bool
 	// ConnectTimeout is how long a client may take to send CONNECT. Default 10 s.
 	ConnectTimeout time.Duration
 	// MaxPacketSize bounds packets from clients, in bytes. Default 1 MiB.

@@ -259,13 +259,13 @@ func (c *conn) OnClose(_ *netloop.Conn, err error) {
 		return
 	}
 	c.ls.srv.cfg.Logger.Debug("disconnected", "client_id", c.session.ClientID(), "reason", err)
-	c.detach()
+	c.detach(err)
 }
 
 // detach tells the Session that the connection has ended. Only the first call
 // has an effect.
-func (c *conn) detach() {
-	how := broker.Leave{Graceful: c.graceful}
+func (c *conn) detach(reason error) {
+	how := broker.Leave{Graceful: c.graceful, Reason: reason}
 	if c.newExpiry {
 		how.Expiry = &c.expiry
 	}
@@ -298,7 +298,7 @@ func (c *conn) close(err error, code packet.ReasonCode) {
 		return
 	}
 	if code != 0 && c.version == packet.V5 && (c.state == connected || c.state == refused) {
-		c.detach() // nobody delivers any more: nothing comes after DISCONNECT, v5 [MQTT-3.14.4-1]
+		c.detach(err) // nobody delivers any more: nothing comes after DISCONNECT, v5 [MQTT-3.14.4-1]
 		var d [64]byte
 		c.nc.Write(c.ls.loop, packet.AppendDisconnect(d[:0], c.version, &packet.Disconnect{Reason: code}, c.maxPacket))
 	}

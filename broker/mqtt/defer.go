@@ -132,12 +132,19 @@ func (d *deferred) Run(*netloop.Loop) {
 	}
 	q.unready--
 	q.bytes -= d.size
-	if !d.result.OK() && c.version != packet.V5 {
+	if d.result == broker.Rejected && c.ls.srv.cfg.DisconnectForbidden {
+		c.close(errNotAuthorized, packet.NotAuthorized)
+		return
+	}
+	if !d.result.OK() && d.result != broker.Rejected && c.version != packet.V5 {
 		c.refusePublish()
 		return // and so nothing behind it is answered
 	}
 	a := &q.acks[q.head+int(d.number-q.base)]
 	a.ready, a.code = true, reasonOf(d.result)
+	if d.result == broker.Rejected && c.version != packet.V5 {
+		a.code = packet.Success // as denyPublish
+	}
 	if d.qos2 != 0 && a.code.Failed() {
 		c.endQoS2()
 	}

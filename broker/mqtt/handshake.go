@@ -33,7 +33,7 @@ func (c *conn) enter(p *packet.Connect, answer *packet.ConnAck, identity *broker
 		answer.AssignedClientID = id // v5 [MQTT-3.1.3-7]
 	}
 	app := c.ls.srv.appOf(c.listener(), identity)
-	c.setRights(c.ls.srv.newRights(broker.Access{
+	c.setRights(c.ls.newRights(broker.Access{
 		App: app.Name(), ClientID: id, User: cmp.Or(identity.User, p.Username), Remote: remoteOf(c.nc.RemoteAddr()).Addr(),
 	}, identity, c.nc.Now()))
 	if err := c.checkWill(p); err != nil {
@@ -56,6 +56,10 @@ func (c *conn) enter(p *packet.Connect, answer *packet.ConnAck, identity *broker
 		ReceiveMaximum: p.ReceiveMaximum,
 		Will:           willOf(p.Will),
 		Link:           c,
+		Remote:         remoteOf(c.nc.RemoteAddr()),
+		Listener:       c.listener().URL,
+		Protocol:       protocolName,
+		Version:        uint8(p.Version),
 	}
 	if l := c.login(); l != nil && l.exchange == nil {
 		c.setLogin(nil) // nothing of it is needed any more

@@ -33,7 +33,6 @@ type testServer struct {
 	engine  *netloop.Engine
 	broker  *broker.Broker
 	mqtt    *Server
-	store   *memory.Store
 	dial    func() net.Conn
 	addr    string // of the loopback listener
 	stopped bool
@@ -43,9 +42,13 @@ type testServer struct {
 // off unless an interval is given.
 func newServer(t testing.TB, cfg setup) *testServer {
 	t.Helper()
-	s := &testServer{t: t, store: memory.New()}
-	if cfg.broker.Clock != nil {
-		s.store = memory.NewWithClock(cfg.broker.Clock.Now)
+	s := &testServer{t: t}
+	switch {
+	case cfg.broker.Store != nil:
+	case cfg.broker.Clock != nil:
+		cfg.broker.Store = memory.NewWithClock(cfg.broker.Clock.Now)
+	default:
+		cfg.broker.Store = memory.New()
 	}
 	if cfg.loop.Loops == 0 {
 		cfg.loop.Loops = 2
@@ -57,7 +60,6 @@ func newServer(t testing.TB, cfg setup) *testServer {
 	if s.engine, err = netloop.New(cfg.loop); err != nil {
 		t.Fatal(err)
 	}
-	cfg.broker.Store = s.store
 	s.broker = broker.New(cfg.broker)
 	cfg.mqtt.Broker = s.broker
 	s.mqtt = NewServer(cfg.mqtt, s.engine)

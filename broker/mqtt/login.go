@@ -14,6 +14,9 @@ import (
 	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 )
 
+// protocolName is what hooks know the protocol by.
+const protocolName = "mqtt"
+
 // Listener is where connections come in.
 type Listener struct {
 	// App is the product of clients for which authentication names no other; empty is broker.DefaultApp.
@@ -86,7 +89,7 @@ func (c *conn) listener() *Listener {
 func (c *conn) authenticate(p *packet.Connect, answer *packet.ConnAck) error {
 	cfg, from := &c.ls.srv.cfg, c.listener()
 	if p.HasAuthMethod {
-		if method := c.method(p.AuthMethod); method == nil {
+		if c.ls.srv.methods[p.AuthMethod] == nil {
 			// v5 [MQTT-4.12.0-1].
 			return &packet.Error{Code: packet.BadAuthenticationMethod, Version: packet.V5, Op: "read CONNECT", Err: errNoAuthentication}
 		}
@@ -99,37 +102,36 @@ func (c *conn) authenticate(p *packet.Connect, answer *packet.ConnAck) error {
 		App: from.App, ClientID: p.ClientID, User: p.Username, HasUser: p.HasUsername,
 		Password: p.Password, HasPassword: p.HasPassword,
 		Remote: remoteOf(c.nc.RemoteAddr()), Listener: from.URL,
-		Protocol: "mqtt", Version: uint8(p.Version), CleanStart: p.CleanStart,
+		Protocol: protocolName, Version: uint8(p.Version), CleanStart: p.CleanStart,
 	}
 	if from.Certificate != nil {
 		l.request.Certificate = from.Certificate(c.nc)
 	}
 	c.state = connecting
 	if p.HasAuthMethod {
-		l.exchange = c.method(p.AuthMethod).Begin(&l.request)
-		return c.step(p.AuthData)
+		return c.beginExchange(p.AuthData)
 	}
 	return c.ask(func(ctx context.Context) decided {
-		d, id, err := cfg.Authenticator.OnConnectAuthenticate(ctx, &l.request)
+		d, id, err := c.ls.srv.broker.Authenticate(ctx, cfg.Authenticator, &l.request)
 		return decided{decision: d, identity: id, err: err}
 	})
 }
 
-// method returns the authentication method of that name, or nil.
-func (c *conn) method(name string) broker.EnhancedAuthenticator {
-	for _, m := range c.ls.srv.cfg.Enhanced {
-		if m.Method() == name {
-			return m
-		}
+// beginExchange begins the client's authentication method, and has it take the client's data.
+func (c *conn) beginExchange(data []byte) error {
+	l, srv := c.login(), c.ls.srv
+	if l.exchange = srv.broker.BeginExchange(srv.methods[l.method], &l.request); l.exchange == nil {
+		c.deny(l)
+		return nil
 	}
-	return nil
+	return c.step(data)
 }
 
 // step has the exchange take the client's data.
 func (c *conn) step(data []byte) error {
 	x := c.login().exchange
 	return c.ask(func(ctx context.Context) decided {
-		answer, d, id, err := x.Step(ctx, data)
+		answer, d, id, err := c.ls.srv.broker.StepExchange(ctx, x, data)
 		return decided{answer: answer, decision: d, identity: id, err: err}
 	})
 }
@@ -206,7 +208,7 @@ func (c *conn) renew(d decided) {
 		c.deny(l)
 		return
 	}
-	c.setRights(c.ls.srv.newRights(broker.Access{
+	c.setRights(c.ls.newRights(broker.Access{
 		App: c.session.App().Name(), ClientID: c.session.ClientID(), User: l.userOf(id.User), Remote: l.request.Remote.Addr(),
 	}, id, c.nc.Now()))
 	c.armTimer()
@@ -238,7 +240,7 @@ func (c *conn) onAuth(f packet.Frame) error {
 	}
 	if !l.awaits {
 		l.anew = true
-		l.exchange = c.method(l.method).Begin(&l.request)
+		return c.beginExchange(a.Data)
 	}
 	l.awaits = false
 	return c.step(a.Data)

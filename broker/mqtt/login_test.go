@@ -67,8 +67,9 @@ func TestAuthenticate(t *testing.T) {
 						c.expect("EOF")
 					}
 					st := s.mqtt.Stats()
-					if got := st.Unauthenticated; (got == 1) != (want != 0) || st.HookPanics != tt.panics {
-						t.Errorf("got %d unauthenticated, %d panics, want %t, %d", got, st.HookPanics, want != 0, tt.panics)
+					panics := s.broker.Stats().HookPanics["authenticate"]
+					if got := st.Unauthenticated; (got == 1) != (want != 0) || panics != tt.panics {
+						t.Errorf("got %d unauthenticated, %d panics, want %t, %d", got, panics, want != 0, tt.panics)
 					}
 				})
 			})

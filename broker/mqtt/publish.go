@@ -27,7 +27,7 @@ func (c *conn) onPublish(f packet.Frame) error {
 		return nil // repeated before its answer was due
 	}
 	if !c.allows(broker.ActionPublish, name, p.QoS, p.Retain) {
-		c.denyPublish(p.PacketID, p.QoS)
+		c.forbid(p.PacketID, p.QoS)
 		return nil
 	}
 	m := c.message(p, name)
@@ -41,10 +41,12 @@ func (c *conn) onPublish(f packet.Frame) error {
 		ls.pub.Dup = p.Dup
 	}
 	r := ls.srv.broker.Publish(ls.scratch, &ls.pub)
-	if p.QoS == packet.ExactlyOnce && r != broker.Stale && r != broker.Repeated {
+	if p.QoS == packet.ExactlyOnce && r != broker.Stale && r != broker.Repeated && r != broker.Rejected {
 		c.qos2++
 	}
 	switch {
+	case r == broker.Rejected:
+		c.forbid(p.PacketID, p.QoS)
 	case p.QoS == packet.AtMostOnce, r == broker.Pending:
 	case r == broker.Stale: // taken over; the end is on its way
 	case r == broker.Repeated: // v5 [MQTT-4.3.3-10], v3.1.1 [MQTT-4.3.3-2]: not published again
@@ -175,6 +177,8 @@ func reasonOf(r broker.Result) packet.ReasonCode {
 		return packet.NoMatchingSubscribers
 	case broker.QuotaExceeded:
 		return packet.QuotaExceeded
+	case broker.Rejected:
+		return packet.NotAuthorized
 	}
 	return packet.UnspecifiedError
 }

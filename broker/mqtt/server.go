@@ -18,6 +18,8 @@ type Server struct {
 	stats  serverStats
 	pool   *authPool  // nil when nobody is asked who clients are
 	sys    *sysTopics // nil when there are no $SYS topics
+
+	methods map[string]broker.EnhancedAuthenticator
 }
 
 type serverStats struct {
@@ -27,7 +29,6 @@ type serverStats struct {
 	timeouts        atomic.Uint64 // connections closed for Keep Alive or a missing CONNECT
 	denied          atomic.Uint64 // what the Authorizer has denied
 	unauthenticated atomic.Uint64 // CONNECT or AUTH refused because the client is not who it says
-	panics          atomic.Uint64 // of hooks
 	authTime        atomic.Uint64 // ns that hooks have taken to authenticate
 }
 
@@ -51,6 +52,10 @@ func NewServer(cfg Config, e *netloop.Engine) *Server {
 		srv.loops = append(srv.loops, &loopState{
 			srv: srv, loop: l, scratch: srv.broker.NewScratch(l),
 		})
+	}
+	srv.methods = make(map[string]broker.EnhancedAuthenticator, len(srv.cfg.Enhanced))
+	for _, m := range srv.cfg.Enhanced {
+		srv.methods[m.Method()] = m
 	}
 	srv.pool = newAuthPool(srv)
 	if srv.cfg.SysInterval > 0 {
@@ -100,7 +105,6 @@ type Stats struct {
 	Denied    uint64 // messages, Topic Filters and Wills that the Authorizer has denied
 
 	Unauthenticated uint64        // clients that are not who they say
-	HookPanics      uint64        // of authentication and access hooks
 	AuthTime        time.Duration // that authentication has taken, of all clients together
 	Packets         [16]uint64    // packets received, by packet type
 }
@@ -115,7 +119,6 @@ func (srv *Server) Stats() Stats {
 		Denied:    srv.stats.denied.Load(),
 
 		Unauthenticated: srv.stats.unauthenticated.Load(),
-		HookPanics:      srv.stats.panics.Load(),
 		AuthTime:        time.Duration(srv.stats.authTime.Load()),
 	}
 	for _, ls := range srv.loops {

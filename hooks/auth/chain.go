@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
-	"strings"
 	"sync/atomic"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
@@ -26,7 +24,7 @@ type Chain struct {
 	blocked  atomic.Uint64
 }
 
-type linkCounters struct{ allowed, denied, failed, panicked atomic.Uint64 }
+type linkCounters struct{ allowed, denied, failed atomic.Uint64 }
 
 var _ broker.Authenticator = (*Chain)(nil)
 
@@ -38,7 +36,7 @@ func NewChain(failures *Failures, links ...Link) *Chain {
 
 // OnConnectAuthenticate returns Allow or Deny, never Ignore: what the first link says that does not ignore
 // the client, Deny if there is none. The error names the link; it is nil if a link simply denies. It blocks as long as the
-// links do.
+// links do. A link that panics is the broker's to contain, which denies.
 func (c *Chain) OnConnectAuthenticate(ctx context.Context, r *broker.ConnectRequest) (broker.Decision, *broker.Identity, error) {
 	if c.failures.Blocked(r.Remote.Addr()) {
 		c.blocked.Add(1)
@@ -48,7 +46,7 @@ func (c *Chain) OnConnectAuthenticate(ctx context.Context, r *broker.ConnectRequ
 		if err := context.Cause(ctx); err != nil {
 			return broker.Deny, nil, fmt.Errorf("%s: %w", c.links[i].Name, err)
 		}
-		d, id, err := c.ask(ctx, i, r)
+		d, id, err := c.links[i].Hook.OnConnectAuthenticate(ctx, r)
 		if err == nil && d == broker.Ignore {
 			continue
 		}
@@ -80,49 +78,15 @@ func (c *Chain) conclude(r *broker.ConnectRequest, i int, d broker.Decision, id 
 
 // isClientsFault tells whether an error is about what a client has sent.
 func isClientsFault(err error) bool {
-	if _, ok := errors.AsType[*PanicError](err); ok {
-		return false
-	}
 	return !errors.Is(err, ErrUnavailable) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
-}
-
-// ask asks one link, and has its panic be an error.
-func (c *Chain) ask(ctx context.Context, i int, r *broker.ConnectRequest) (d broker.Decision, id *broker.Identity, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			c.stats[i].panicked.Add(1)
-			d, id, err = broker.Deny, nil, &PanicError{Name: c.links[i].Name, Where: panicPlace()}
-		}
-	}()
-	return c.links[i].Hook.OnConnectAuthenticate(ctx, r)
-}
-
-// panicPlace returns where the panic began that is being recovered from.
-func panicPlace() string {
-	var pcs [32]uintptr
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
-	panicking := false
-	for {
-		f, more := frames.Next()
-		switch {
-		case strings.HasPrefix(f.Function, "runtime."):
-			panicking = true
-		case panicking:
-			return fmt.Sprintf("%s (%s:%d)", f.Function, f.File[strings.LastIndexByte(f.File, '/')+1:], f.Line)
-		}
-		if !more {
-			return "an unknown place"
-		}
-	}
 }
 
 // LinkStats counts what one link of a Chain has decided.
 type LinkStats struct {
-	Name     string
-	Allowed  uint64
-	Denied   uint64
-	Failed   uint64 // errors, which deny
-	Panicked uint64 // those of Failed that were panics
+	Name    string
+	Allowed uint64
+	Denied  uint64
+	Failed  uint64 // errors, which deny
 }
 
 // ChainStats counts what a Chain has decided.
@@ -137,8 +101,7 @@ func (c *Chain) Stats() ChainStats {
 	s := ChainStats{Unknown: c.unknown.Load(), Blocked: c.blocked.Load()}
 	for i := range c.links {
 		st := &c.stats[i]
-		s.Links = append(s.Links, LinkStats{Name: c.links[i].Name, Allowed: st.allowed.Load(), Denied: st.denied.Load(),
-			Failed: st.failed.Load(), Panicked: st.panicked.Load()})
+		s.Links = append(s.Links, LinkStats{Name: c.links[i].Name, Allowed: st.allowed.Load(), Denied: st.denied.Load(), Failed: st.failed.Load()})
 	}
 	return s
 }

@@ -45,33 +45,6 @@ func TestChain(t *testing.T) {
 	}
 }
 
-func TestChainContainsPanics(t *testing.T) {
-	const secret = "hunter2"
-	for _, how := range []func(r *broker.ConnectRequest){
-		func(r *broker.ConnectRequest) { panic("password is " + string(r.Password)) },
-		func(r *broker.ConnectRequest) { _ = any(string(r.Password)).(int) },
-		func(r *broker.ConnectRequest) { _ = r.Password[len(r.Password)] },
-		func(*broker.ConnectRequest) { var id *broker.Identity; id.User = "x" },
-	} {
-		c := NewChain(nil, Link{"bad", hookFunc(func(_ context.Context, r *broker.ConnectRequest) (broker.Decision, *broker.Identity, error) {
-			how(r)
-			return broker.Allow, nil, nil
-		})}, Link{"anonymous", Anonymous{Anybody: true}})
-		d, id, err := ask(t, c, withPassword("u", secret))
-		p, ok := errors.AsType[*PanicError](err)
-		if d != broker.Deny || id != nil || !ok || p.Name != "bad" || !strings.Contains(p.Where, "TestChainContainsPanics") || !strings.Contains(p.Where, "chain_test.go:") {
-			t.Errorf("got %d, %v, %v, want Deny and where it panicked", d, id, err)
-		}
-		if err != nil && strings.Contains(err.Error(), secret) {
-			t.Errorf("got %q, which holds the password", err)
-		}
-		want := []LinkStats{{Name: "bad", Failed: 1, Panicked: 1}, {Name: "anonymous"}}
-		if got := c.Stats().Links; !reflect.DeepEqual(got, want) {
-			t.Errorf("got %+v, want %+v", got, want)
-		}
-	}
-}
-
 func TestChainEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	reason := errors.New("the client is gone")
@@ -148,5 +121,5 @@ func ExampleChain() {
 	// "robot": let in false, <nil>, <nil>
 	// "human": let in false, <nil>, <nil>
 	// "": let in true, <nil>, <nil>
-	// {Links:[{Name:robots Allowed:1 Denied:1 Failed:0 Panicked:0} {Name:anonymous Allowed:1 Denied:0 Failed:0 Panicked:0}] Unknown:1 Blocked:0}
+	// {Links:[{Name:robots Allowed:1 Denied:1 Failed:0} {Name:anonymous Allowed:1 Denied:0 Failed:0}] Unknown:1 Blocked:0}
 }

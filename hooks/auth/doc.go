@@ -27,5 +27,5 @@
 // # Secrets
 //
 // No error, statistic or cache key holds a password, token, hash or key. Errors that are the client's fault are to be
-// logged at Debug at most; those that wrap [ErrUnavailable], or are a [*PanicError], are the operator's concern.
+// logged at Debug at most; those that wrap [ErrUnavailable] are the operator's concern.
 package auth

@@ -1,9 +1,6 @@
 package auth
 
-import (
-	"errors"
-	"fmt"
-)
+import "errors"
 
 var (
 	// ErrUnavailable means that nobody can tell at the moment: a service or its keys can't be reached. It is no fault of the client's.
@@ -30,11 +27,3 @@ var (
 	// ErrKey means that a key can't be used to verify tokens; what wraps it says why.
 	ErrKey = errors.New("bad key")
 )
-
-// PanicError means that an authenticator has panicked. What it has panicked with is left out, for it may be a secret.
-type PanicError struct {
-	Name  string // of the authenticator in its chain
-	Where string // function, file and line that panicked
-}
-
-func (e *PanicError) Error() string { return fmt.Sprintf("%s panicked in %s", e.Name, e.Where) }

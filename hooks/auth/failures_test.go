@@ -153,7 +153,6 @@ func TestChainRecordsFailures(t *testing.T) {
 		{"unavailable", says(broker.Deny, nil, fmt.Errorf("%w: no answer", ErrUnavailable)), false},
 		{"gone", says(broker.Deny, nil, context.Canceled), false},
 		{"late", says(broker.Deny, nil, context.DeadlineExceeded), false},
-		{"panic", hookFunc(func(context.Context, *broker.ConnectRequest) (broker.Decision, *broker.Identity, error) { panic("x") }), false},
 	} {
 		c := NewChain(NewFailures(FailuresConfig{Burst: 1, Every: time.Hour}), Link{"l", tt.hook})
 		_, _, _ = ask(t, c, withPassword("u", "p"))
