@@ -15,18 +15,22 @@ type rights struct {
 	access      broker.Access      // what all requests of the client have in common
 	permissions broker.Permissions // of the client alone; nil if it has none
 	expires     time.Duration      // on the loop's clock, when it must have authenticated anew; 0 is never
+	number      uint64             // among those of its loop
+	stable      bool               // answers may be kept
 }
 
 // newRights returns those of a client, or nil.
 func (ls *loopState) newRights(a broker.Access, id *broker.Identity, now time.Duration) *rights {
 	all := ls.srv.cfg.Authorizer
-	r := &rights{access: a, permissions: id.Permissions}
+	r := &rights{access: a, permissions: id.Permissions, stable: isStable(id.Permissions) && isStable(all)}
 	if !id.Expires.IsZero() {
 		r.expires = max(now+id.Expires.Sub(ls.srv.broker.Clock().Now()), 1)
 	}
 	if all == nil && r.permissions == nil && r.expires == 0 {
 		return nil
 	}
+	ls.decisions.granted++
+	r.number = ls.decisions.granted
 	return r
 }
 
@@ -40,7 +44,7 @@ func (c *conn) allows(action broker.Action, name string, qos packet.QoS, retain 
 	}
 	a := r.access
 	a.Action, a.Topic, a.QoS, a.Retain = action, name, broker.QoS(qos), retain
-	if (r.expires == 0 || r.expires > c.nc.Now()) && c.ls.srv.broker.Authorize(r.permissions, c.ls.srv.cfg.Authorizer, &a) != broker.Deny {
+	if (r.expires == 0 || r.expires > c.nc.Now()) && c.ls.decide(r, &a) != broker.Deny {
 		return true
 	}
 	count(&c.ls.srv.stats.denied)

@@ -41,6 +41,8 @@ type loopState struct {
 	msg     broker.Message
 	pub     broker.Publish
 	packets [16]atomic.Uint64 // received, by packet type
+
+	decisions decisions
 }
 
 // NewServer returns a server whose connections run on the loops of e.

@@ -12,7 +12,10 @@ type Grant struct {
 	publish, subscribe []pattern // nil is left to the rules
 }
 
-var _ broker.Permissions = (*Grant)(nil)
+var (
+	_ broker.Permissions = (*Grant)(nil)
+	_ broker.Stable      = (*Grant)(nil)
+)
 
 // NewGrant returns what allows to publish to Topic Names that one of the filters in publish
 // matches, and to subscribe to Topic Filters that one of those in subscribe covers, and denies
@@ -43,6 +46,9 @@ func compile(filters []string) ([]pattern, error) {
 	}
 	return list, errors.Join(faults...)
 }
+
+// Generation implements broker.Stable: a Grant does not change.
+func (g *Grant) Generation() uint64 { return 0 }
 
 // Check decides about a. It does not block, allocate or keep anything of a.
 func (g *Grant) Check(a *broker.Access) broker.Decision {

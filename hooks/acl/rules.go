@@ -16,7 +16,10 @@ type Rules struct {
 	general []int
 }
 
-var _ broker.Authorizer = (*Rules)(nil)
+var (
+	_ broker.Authorizer = (*Rules)(nil)
+	_ broker.Stable     = (*Rules)(nil)
+)
 
 // newRules makes an index of the rules.
 func newRules(list []rule, fallback broker.Decision) *Rules {
@@ -54,6 +57,9 @@ func (r *Rules) OnACLCheck(a *broker.Access) broker.Decision {
 	}
 	return r.fallback
 }
+
+// Generation implements broker.Stable: Rules do not change.
+func (r *Rules) Generation() uint64 { return 0 }
 
 // Len returns the number of rules, the default not counted.
 func (r *Rules) Len() int { return len(r.rules) }

@@ -17,7 +17,8 @@ type File[T any] struct {
 	max   int64 // bytes
 	parse func(data []byte) (*T, error)
 
-	current atomic.Pointer[T]
+	current    atomic.Pointer[T]
+	generation atomic.Uint64 // goes up after current has changed
 
 	mu   sync.Mutex // held while reading
 	info os.FileInfo
@@ -42,6 +43,9 @@ func (f *File[T]) Path() string { return f.path }
 
 // Load returns what the file said when it was last read and made sense. It does not block.
 func (f *File[T]) Load() *T { return f.current.Load() }
+
+// Generation goes up each time after what Load returns has changed. It does not block.
+func (f *File[T]) Generation() uint64 { return f.generation.Load() }
 
 // Reload reads the file if it has changed, and tells whether it has. After an error what it said before stands.
 func (f *File[T]) Reload() (changed bool, err error) {
@@ -71,6 +75,7 @@ func (f *File[T]) Reload() (changed bool, err error) {
 	}
 	f.info, f.read = info, now
 	f.current.Store(value)
+	f.generation.Add(1)
 	return true, nil
 }
 

@@ -54,7 +54,11 @@ func TestFileReload(t *testing.T) {
 		if err := step.do(); err != nil {
 			t.Fatal(err)
 		}
+		before := f.Generation()
 		changed, err := f.Reload()
+		if up := f.Generation() > before; up != changed {
+			t.Errorf("%s: generation went up %v, want %v", step.name, up, changed)
+		}
 		if got := *f.Load(); got != step.want || changed != step.changed || (err != nil) != step.err {
 			t.Errorf("%s: got %q, %v, %v, want %q, %v, error %v", step.name, got, changed, err, step.want, step.changed, step.err)
 		}
