@@ -71,6 +71,8 @@ func startRoom(c *config.Config, listeners []opened, log *slog.Logger, metrics p
 		MaxKeepAlive:      s.MaxKeepAlive,
 		SysInterval:       orNone(s.SysInterval),
 		Version:           version,
+
+		DisconnectForbidden: c.Auth.ForbiddenPublish == config.Disconnect,
 	}
 	if r.guard, err = guardRoom(c, log, &mc); err != nil {
 		r.broker.Close()

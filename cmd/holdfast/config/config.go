@@ -134,6 +134,11 @@ type Auth struct {
 
 	// SysUsers are the users who may subscribe to $SYS when there is no acl_file, separated by commas.
 	SysUsers string `yaml:"sys_users"`
+
+	// ForbiddenPublish says what a client gets that publishes what it may not. `refuse` refuses the message: with
+	// 0x87 in MQTT 5 at QoS 1 and 2, and with an acknowledgement in MQTT 3, which knows no other answer; nobody gets it.
+	// `disconnect` ends its connection, in MQTT 5 with 0x87.
+	ForbiddenPublish string `yaml:"forbidden_publish"`
 }
 
 // Required tells whether clients have to say who they are.
@@ -180,8 +185,10 @@ const (
 	DefaultData = "holdfast-data"
 )
 
-// The values of MailboxPolicy and Sync.
+// The values of ForbiddenPublish, MailboxPolicy and Sync.
 const (
+	Refuse       = "refuse"
+	Disconnect   = "disconnect"
 	RejectNew    = "reject-new"
 	DropOldest   = "drop-oldest"
 	SyncAlways   = "always"
@@ -328,7 +335,7 @@ func Default() *Config {
 		Data:      DefaultData,
 		LogLevel:  "info",
 		LogFormat: "text",
-		Auth:      Auth{HTTPTimeout: 2 * time.Second},
+		Auth:      Auth{HTTPTimeout: 2 * time.Second, ForbiddenPublish: Refuse},
 		Broker: Broker{
 			MaxInflight:         32768,
 			MaxQueuedMessages:   1000,

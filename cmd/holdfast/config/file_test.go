@@ -24,7 +24,7 @@ func TestGoodFiles(t *testing.T) {
 			LogLevel:       "debug",
 			LogFormat:      "json",
 			AllowAnonymous: true,
-			Auth:           Auth{HTTPTimeout: 2 * time.Second},
+			Auth:           Auth{HTTPTimeout: 2 * time.Second, ForbiddenPublish: Refuse},
 			Broker: Broker{
 				Loops: 4, MaxInflight: 20, MaxQueuedMessages: 500, MaxQueuedBytes: 2 << 20, MaxWaitingMessages: 70, MaxWaitingBytes: 3 << 20,
 				MaxRetained: 10, MaxSubscriptions: 5, MaxPacketSize: 1 << 16, ReceiveMaximum: 100, MaxKeepAlive: 10 * time.Minute,

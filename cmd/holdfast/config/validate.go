@@ -125,6 +125,7 @@ func (a *Auth) check(f *faults) {
 			f.oneOf(c.name, c.field, "cn", "ou", "san_dns", "san_uri", "san_email")
 		}
 	}
+	f.oneOf("auth.forbidden_publish", a.ForbiddenPublish, Refuse, Disconnect)
 	within(f, "auth.http_timeout", a.HTTPTimeout, 10*time.Millisecond, time.Minute)
 }
 

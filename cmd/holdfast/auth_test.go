@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/holdfast-mqtt/holdfast/cmd/holdfast/config"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// A message that the rules forbid is refused, or its client disconnected, as the configuration says.
+func TestForbiddenPublish(t *testing.T) {
+	rules := filepath.Join(t.TempDir(), "acl.yaml")
+	if err := os.WriteFile(rules, []byte("rules:\n- {permit: allow, topics: [open]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		setting, version string
+		code             int
+		says             string
+	}{
+		{config.Refuse, "311", exitOK, ""},
+		{config.Refuse, "5", exitFailure, "0x87"},
+		{config.Disconnect, "311", exitFailure, ""},
+		{config.Disconnect, "5", exitFailure, "0x87"},
+	} {
+		t.Run(tt.setting+tt.version, func(t *testing.T) {
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := config.Default()
+			c.Data, c.Auth.ACLFile, c.Auth.ForbiddenPublish = config.InMemory, rules, tt.setting
+			r, err := startRoom(c, []opened{{Listener: ln}}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, port, _ := net.SplitHostPort(ln.Addr().String())
+			mustPub(t, port, "-V", tt.version, "-t", "open", "-m", "x", "-q", "1")
+			code, _, stderr := run(t, "", "pub", "-h", "127.0.0.1", "-p", port, "-V", tt.version, "-t", "shut", "-m", "x", "-q", "1")
+			if code != tt.code || !strings.Contains(stderr, tt.says) {
+				t.Errorf("got %d, %q, want %d, %q", code, stderr, tt.code, tt.says)
+			}
+			if err := r.Shutdown(context.Background()); err != nil {
+				t.Errorf("Shutdown: %v", err)
+			}
+		})
+	}
+}
