@@ -75,10 +75,10 @@ func (c *conn) denyPublish(id packet.PacketID, qos packet.QoS) {
 	if c.version == packet.V5 {
 		a.code = packet.NotAuthorized
 	}
-	switch {
-	case qos == packet.AtMostOnce:
+	switch qos {
+	case packet.AtMostOnce:
 		return
-	case qos == packet.ExactlyOnce:
+	case packet.ExactlyOnce:
 		a.typ = packet.TypePubRec
 		if c.version == packet.V5 && c.forget(a) {
 			return
