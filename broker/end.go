@@ -119,9 +119,14 @@ func (s *Session) finish(sc *Scratch) {
 	left := s.retire(sc, ErrTakenOver)
 	s.mu.Unlock()
 	tx := b.store.Begin() // its Will is published if it ends, and only then
-	if s.app.forgetStored(s, orphan) && erase && orphan == nil {
-		left.erase(s)
-	}
+	s.app.forgetStored(s, func() {
+		switch {
+		case orphan != nil:
+			b.store.SaveSession(s.key(), orphan, nil)
+		case erase:
+			left.erase(s)
+		}
+	})
 	left.settle(sc)
 	b.store.End(tx)
 }
@@ -132,19 +137,17 @@ func (s *Session) leavesMail() bool {
 	return s.persistent() && s.has(flagMail) && (s.box.count > 0 || s.has(flagUncounted))
 }
 
-// forgetStored is forget that saves r first, unless it is nil.
-func (a *App) forgetStored(s *Session, r *SessionRecord) bool {
+// forgetStored is forget that calls first, under the shard's lock, what changes the Store: who connects
+// next under the Client Identifier reads the Store after that.
+func (a *App) forgetStored(s *Session, first func()) {
 	sh := a.shard(s.clientID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if sh.m[s.clientID] != s {
-		return false
+		return
 	}
-	if r != nil {
-		a.broker.store.SaveSession(s.key(), r, nil)
-	}
+	first()
 	delete(sh.m, s.clientID)
-	return true
 }
 
 // leftovers are what remains to be done after a Session has ended, with no
