@@ -160,6 +160,7 @@ type leftovers struct {
 	shared  []item       // messages of Shared Subscriptions for other members
 	mail    []item       // messages addressed to the device
 	scan    sharedScan   // of a mailbox that may hold more of shared
+	late    *lateScan    // likewise; nil is none
 }
 
 // retire takes the Session out of service, with mu held. Only the first call
@@ -279,7 +280,7 @@ func (s *Session) retireBacklog(sc *Scratch, left *leftovers) {
 }
 
 // erase deletes what is stored of s, but leaves the mailbox as long as it has
-// to be looked through.
+// to be looked through, which settle begins. Locks may be held.
 func (l *leftovers) erase(s *Session) {
 	st := s.app.broker.store
 	if l.scan.box == 0 {
@@ -288,13 +289,14 @@ func (l *leftovers) erase(s *Session) {
 	}
 	l.scan.erase = true
 	if s.asleep() { // the record tells what the client has been sent
-		scan := l.scan
-		l.scan = sharedScan{}
+		late := &lateScan{sharedScan: l.scan}
+		late.missing.Store(2)
+		l.scan, l.late = sharedScan{}, late
 		st.LoadSession(s.key(), func(r *SessionRecord, err error) {
 			if r != nil {
-				scan.sent = r.Sent
+				late.sent = r.Sent
 			}
-			scan.run()
+			late.arrived()
 		})
 	}
 	st.DeleteSession(s.key(), 0, nil)
@@ -321,6 +323,9 @@ func (l *leftovers) settle(sc *Scratch) {
 	}
 	if l.scan.box != 0 {
 		l.scan.run()
+	}
+	if l.late != nil {
+		l.late.arrived()
 	}
 	if l.will != nil {
 		b.publishWill(sc, s, l.will)

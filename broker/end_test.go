@@ -1,6 +1,9 @@
 package broker
 
-import "testing"
+import (
+	"sync"
+	"testing"
+)
 
 // forgetful is a Store that keeps nothing, of which these tests need little.
 type forgetful struct{ Store }
@@ -65,5 +68,46 @@ func wantGauges(t *testing.T, when string, got, want Stats) {
 		t.Errorf("%s: got %d sessions, %d connected, %d messages of %d bytes queued, want %d, %d, %d of %d", when,
 			got.Sessions, got.Connected, got.Queued, got.QueuedBytes,
 			want.Sessions, want.Connected, want.Queued, want.QueuedBytes)
+	}
+}
+
+// watched is a Store that looks, when a mailbox is read, at whether the registry is locked.
+type watched struct {
+	forgetful
+	shard   *sync.Mutex
+	reads   *int
+	blocked *bool
+}
+
+func (st watched) Load(_ Mailbox, _ uint64, _, _ int, done func([]Entry, bool, error)) {
+	*st.reads++
+	if st.shard.TryLock() {
+		st.shard.Unlock()
+	} else {
+		*st.blocked = true
+	}
+	done(nil, false, nil)
+}
+
+func (watched) DeleteMailbox(Mailbox, Commit) {}
+
+// TestScansUnlocked ends a Session in its sleep that has messages of a Shared Subscription, with a Store that answers at once.
+// Handing them on locks other Sessions and may end them: no lock may be held meanwhile.
+func TestScansUnlocked(t *testing.T) {
+	reads, blocked := 0, false
+	st := &watched{reads: &reads, blocked: &blocked}
+	b := New(Config{Store: st})
+	defer b.Close()
+	sc := b.NewScratch(nil)
+	a := b.App(DefaultApp)
+	st.shard = &a.shard("c").mu
+	s := newSession(a, "c")
+	a.replace(sc, s)
+	sc.gauges.sessions.add(1)
+	s.live, s.expiry, s.box.id, s.flags = nil, 60, 1, flagStored|flagShared|flagUncounted // it sleeps
+	s.mu.Lock()
+	s.finish(sc)
+	if reads != 1 || blocked {
+		t.Errorf("got the mailbox read %d times, registry locked meanwhile: %t; want once, false", reads, blocked)
 	}
 }

@@ -1,6 +1,9 @@
 package broker
 
-import "strings"
+import (
+	"strings"
+	"sync/atomic"
+)
 
 // isShared tells whether a Topic Filter is that of a Shared Subscription.
 func isShared(filter string) bool { return strings.HasPrefix(filter, "$share/") }
@@ -130,6 +133,20 @@ type sharedScan struct {
 	after uint64  // entries up to this one have been dealt with
 	sent  uint64  // entries up to this one may have been sent to the client
 	erase bool    // the mailbox is deleted afterwards
+}
+
+// lateScan is a sharedScan that begins when the Session's record has been read and no lock is held any more: a
+// Store may answer at once.
+type lateScan struct {
+	sharedScan
+	missing atomic.Int32 // of these two
+}
+
+// arrived tells of one of the two.
+func (l *lateScan) arrived() {
+	if l.missing.Add(-1) == 0 {
+		l.run()
+	}
 }
 
 // run hands them on. It does not block.
