@@ -67,6 +67,10 @@ race: ## Unit tests with the race detector, in random order
 full-size: ## The tests that the race detector runs at a fraction of their size
 	go test -run 'TestMillionRetained|TestReceiveMaximumOne' ./broker/mqtt
 
+# Go 1.26 takes the end of the time for a fault when a worker is busy then (https://go.dev/issue/75804, mended in
+# 1.27), and writes no failing input. Such a target runs once more, and has to pass.
+fuzzone = go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$pkg" </dev/null 2>&1 | tee $(BIN)/fuzz.one
+
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (default 15s)
 	@mkdir -p $(BIN)
@@ -76,7 +80,9 @@ fuzz: ## Run every fuzz target for FUZZTIME (default 15s)
 		$(BIN)/fuzz.list > $(BIN)/fuzz.targets
 	@while read -r pkg target; do \
 		echo "== $$target in $$pkg, $(FUZZTIME)"; \
-		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$pkg" </dev/null; \
+		$(call fuzzone) || { \
+			grep -q '^    context deadline exceeded$$' $(BIN)/fuzz.one && ! grep -q 'Failing input' $(BIN)/fuzz.one || exit 1; \
+			echo "== once more: the time was over while a worker was at it"; $(call fuzzone); }; \
 		echo "fuzzed $$pkg $$target" >> $(BIN)/fuzz.log; \
 	done < $(BIN)/fuzz.targets
 
