@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/login"
 )
 
 // Config holds the settings of a Server. Zero fields take the default.
@@ -17,13 +18,9 @@ type Config struct {
 	Authenticator broker.Authenticator
 	// Enhanced are the authentication methods of MQTT 5, which clients name in CONNECT.
 	Enhanced []broker.EnhancedAuthenticator
-	// AuthWorkers is how many clients are authenticated at once, beside the loops. Default 16.
-	AuthWorkers int
-	// AuthQueue bounds the clients that wait for that; beyond it they are told that
-	// the server is busy. Default 4,096.
-	AuthQueue int
-	// AuthTimeout is how long the Authenticator may take for one. Default 5 s.
-	AuthTimeout time.Duration
+	// Logins asks them beside the loops; clients for whom it has no room are told that the server is busy. The
+	// caller stops it, after the Server. nil is a pool of the Server's own.
+	Logins *login.Pool
 	// Authorizer decides what clients may publish and subscribe to, unless their
 	// own Permissions do. nil allows everything but writing below $SYS/, which nobody may.
 	Authorizer broker.Authorizer
@@ -69,11 +66,6 @@ func (c Config) withDefaults() Config {
 	}
 	if c.ConnectTimeout <= 0 {
 		c.ConnectTimeout = 10 * time.Second
-	}
-	def(&c.AuthWorkers, 16)
-	def(&c.AuthQueue, 4096)
-	if c.AuthTimeout <= 0 {
-		c.AuthTimeout = 5 * time.Second
 	}
 	def(&c.MaxPacketSize, 1<<20)
 	def(&c.ReceiveMaximum, 1024)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/login"
 	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
 	"github.com/holdfast-mqtt/holdfast/broker/topic"
 )
@@ -34,7 +35,7 @@ func (c *conn) enter(p *packet.Connect, answer *packet.ConnAck, identity *broker
 	}
 	app := c.ls.srv.appOf(c.listener(), identity)
 	c.setRights(c.ls.newRights(broker.Access{
-		App: app.Name(), ClientID: id, User: cmp.Or(identity.User, p.Username), Remote: remoteOf(c.nc.RemoteAddr()).Addr(),
+		App: app.Name(), ClientID: id, User: cmp.Or(identity.User, p.Username), Remote: login.Remote(c.nc).Addr(),
 	}, identity, c.nc.Now()))
 	if err := c.checkWill(p); err != nil {
 		return err
@@ -56,8 +57,8 @@ func (c *conn) enter(p *packet.Connect, answer *packet.ConnAck, identity *broker
 		ReceiveMaximum: p.ReceiveMaximum,
 		Will:           willOf(p.Will),
 		Link:           c,
-		Remote:         remoteOf(c.nc.RemoteAddr()),
-		Listener:       c.listener().URL,
+		Remote:         login.Remote(c.nc),
+		Listener:       c.listener().Name(),
 		Protocol:       protocolName,
 		Version:        uint8(p.Version),
 	}

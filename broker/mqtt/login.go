@@ -3,34 +3,21 @@ package mqtt
 import (
 	"cmp"
 	"context"
-	"crypto/x509"
 	"errors"
-	"net"
-	"net/netip"
 	"strings"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/login"
 	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
-	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 )
 
 // protocolName is what hooks know the protocol by.
 const protocolName = "mqtt"
 
-// Listener is where connections come in.
-type Listener struct {
-	// App is the product of clients for which authentication names no other; empty is broker.DefaultApp.
-	App string
-	// URL names the listener to hooks.
-	URL string
-	// Certificate returns the verified certificate of a client; nil if none of this listener's has any.
-	Certificate func(*netloop.Conn) *x509.Certificate
-}
-
-// login is a client of which it is being found out who it is. A client with
+// newcomer is a client of which it is being found out who it is. A client with
 // an authentication method keeps it, and may authenticate anew.
-type login struct {
-	from     *Listener // nil is the default
+type newcomer struct {
+	from     *login.Listener // nil is the default
 	connect  *packet.Connect
 	answer   *packet.ConnAck
 	request  broker.ConnectRequest
@@ -44,11 +31,11 @@ type login struct {
 
 // who is what is known of few clients; see conn.who.
 type who struct {
-	login  *login  // while it is being found out who the client is, and while it has an authentication method
-	rights *rights // nil if nobody is asked what the client may do
+	login  *newcomer // while it is being found out who the client is, and while it has an authentication method
+	rights *rights   // nil if nobody is asked what the client may do
 }
 
-func (c *conn) login() *login {
+func (c *conn) login() *newcomer {
 	if c.who == nil {
 		return nil
 	}
@@ -62,8 +49,8 @@ func (c *conn) rights() *rights {
 	return c.who.rights
 }
 
-func (c *conn) setLogin(l *login)   { c.setWho(who{l, c.rights()}) }
-func (c *conn) setRights(r *rights) { c.setWho(who{c.login(), r}) }
+func (c *conn) setLogin(l *newcomer) { c.setWho(who{l, c.rights()}) }
+func (c *conn) setRights(r *rights)  { c.setWho(who{c.login(), r}) }
 
 func (c *conn) setWho(w who) {
 	switch {
@@ -76,12 +63,12 @@ func (c *conn) setWho(w who) {
 	}
 }
 
-// listener returns where the client has come in.
-func (c *conn) listener() *Listener {
-	if c.login() != nil && c.login().from != nil {
-		return c.login().from
+// listener returns where the client has come in; nil is the default.
+func (c *conn) listener() *login.Listener {
+	if c.login() == nil {
+		return nil
 	}
-	return &Listener{App: broker.DefaultApp}
+	return c.login().from
 }
 
 // authenticate begins to find out who the client is. The answer follows in
@@ -96,24 +83,19 @@ func (c *conn) authenticate(p *packet.Connect, answer *packet.ConnAck) error {
 	} else if cfg.Authenticator == nil {
 		return c.enter(p, answer, &broker.Identity{})
 	}
-	l := &login{from: from, connect: p, answer: answer, method: p.AuthMethod}
+	l := &newcomer{from: from, connect: p, answer: answer, method: p.AuthMethod, request: from.Request(c.nc)}
 	c.setLogin(l)
-	l.request = broker.ConnectRequest{
-		App: from.App, ClientID: p.ClientID, User: p.Username, HasUser: p.HasUsername,
-		Password: p.Password, HasPassword: p.HasPassword,
-		Remote: remoteOf(c.nc.RemoteAddr()), Listener: from.URL,
-		Protocol: protocolName, Version: uint8(p.Version), CleanStart: p.CleanStart,
-	}
-	if from.Certificate != nil {
-		l.request.Certificate = from.Certificate(c.nc)
-	}
+	r := &l.request
+	r.ClientID, r.User, r.HasUser = p.ClientID, p.Username, p.HasUsername
+	r.Password, r.HasPassword = p.Password, p.HasPassword
+	r.Protocol, r.Version, r.CleanStart = protocolName, uint8(p.Version), p.CleanStart
 	c.state = connecting
 	if p.HasAuthMethod {
 		return c.beginExchange(p.AuthData)
 	}
-	return c.ask(func(ctx context.Context) decided {
+	return c.ask(func(ctx context.Context) login.Result {
 		d, id, err := c.ls.srv.broker.Authenticate(ctx, cfg.Authenticator, &l.request)
-		return decided{decision: d, identity: id, err: err}
+		return login.Result{Decision: d, Identity: id, Err: err}
 	})
 }
 
@@ -130,16 +112,16 @@ func (c *conn) beginExchange(data []byte) error {
 // step has the exchange take the client's data.
 func (c *conn) step(data []byte) error {
 	x := c.login().exchange
-	return c.ask(func(ctx context.Context) decided {
+	return c.ask(func(ctx context.Context) login.Result {
 		answer, d, id, err := c.ls.srv.broker.StepExchange(ctx, x, data)
-		return decided{answer: answer, decision: d, identity: id, err: err}
+		return login.Result{Answer: answer, Decision: d, Identity: id, Err: err}
 	})
 }
 
 // ask has f carried out beside the loops.
-func (c *conn) ask(f func(context.Context) decided) error {
+func (c *conn) ask(f func(context.Context) login.Result) error {
 	c.login().busy = true
-	if !c.ls.srv.pool.ask(authJob{c: c, ask: f}) {
+	if !c.ls.srv.cfg.Logins.Ask(c.nc.Loop(), f, c.onDecision) {
 		if c.state == connecting {
 			c.state = awaitConnect // fail answers with CONNACK
 		}
@@ -149,29 +131,30 @@ func (c *conn) ask(f func(context.Context) decided) error {
 }
 
 // onDecision goes on with what has been decided about the client.
-func (c *conn) onDecision(d decided) {
+func (c *conn) onDecision(d login.Result) {
+	c.ls.srv.stats.authTime.Add(uint64(d.Took))
 	l := c.login()
 	if c.state == closed || l == nil {
 		return
 	}
 	l.busy = false
-	if d.err != nil {
-		c.ls.srv.cfg.Logger.Debug("authentication_failed", "client_id", l.request.ClientID, "remote", l.request.Remote, "error", d.err)
+	if d.Err != nil {
+		c.ls.srv.cfg.Logger.Debug("authentication_failed", "client_id", l.request.ClientID, "remote", l.request.Remote, "error", d.Err)
 	}
 	switch {
-	case l.exchange != nil && d.decision == broker.Ignore && d.err == nil:
+	case l.exchange != nil && d.Decision == broker.Ignore && d.Err == nil:
 		l.awaits = true
 		c.put(packet.AppendAuth(c.controlBuf(), &packet.Auth{
-			Reason: packet.ContinueAuthentication, Method: l.method, Data: d.answer,
+			Reason: packet.ContinueAuthentication, Method: l.method, Data: d.Answer,
 		}, c.maxPacket))
 		c.nc.Again()
-	case d.decision != broker.Allow || d.err != nil:
+	case d.Decision != broker.Allow || d.Err != nil:
 		c.deny(l)
 	case l.anew:
 		c.renew(d)
 	default:
-		l.answer.AuthMethod, l.answer.AuthData = l.method, d.answer
-		id := d.identity
+		l.answer.AuthMethod, l.answer.AuthData = l.method, d.Answer
+		id := d.Identity
 		if id == nil {
 			id = &broker.Identity{}
 		}
@@ -184,7 +167,7 @@ func (c *conn) onDecision(d decided) {
 }
 
 // deny refuses a client that is not who it says.
-func (c *conn) deny(l *login) {
+func (c *conn) deny(l *newcomer) {
 	count(&c.ls.srv.stats.unauthenticated)
 	if l.anew {
 		c.close(errNotAuthenticated, packet.NotAuthorized)
@@ -199,8 +182,8 @@ func (c *conn) deny(l *login) {
 }
 
 // renew lets a client go on that has authenticated anew: v5 4.12.1. It must stay who it is.
-func (c *conn) renew(d decided) {
-	l, id := c.login(), d.identity
+func (c *conn) renew(d login.Result) {
+	l, id := c.login(), d.Identity
 	if id == nil {
 		id = &broker.Identity{}
 	}
@@ -212,16 +195,16 @@ func (c *conn) renew(d decided) {
 		App: c.session.App().Name(), ClientID: c.session.ClientID(), User: l.userOf(id.User), Remote: l.request.Remote.Addr(),
 	}, id, c.nc.Now()))
 	c.armTimer()
-	c.put(packet.AppendAuth(c.controlBuf(), &packet.Auth{Reason: packet.Success, Method: l.method, Data: d.answer}, c.maxPacket))
+	c.put(packet.AppendAuth(c.controlBuf(), &packet.Auth{Reason: packet.Success, Method: l.method, Data: d.Answer}, c.maxPacket))
 }
 
 // stays tells whether the client whose Session it is has been found again.
-func (l *login) stays(s *broker.Session, app *broker.App, id *broker.Identity) bool {
+func (l *newcomer) stays(s *broker.Session, app *broker.App, id *broker.Identity) bool {
 	return l.userOf(id.User) == l.userOf(l.user) && app == s.App() && (id.ClientID == "" || id.ClientID == s.ClientID())
 }
 
 // userOf is the name by which the client is known if user was found.
-func (l *login) userOf(user string) string { return cmp.Or(user, l.request.User) }
+func (l *newcomer) userOf(user string) string { return cmp.Or(user, l.request.User) }
 
 // onAuth takes AUTH, with which a client goes on with its authentication or begins it anew.
 func (c *conn) onAuth(f packet.Frame) error {
@@ -244,15 +227,6 @@ func (c *conn) onAuth(f packet.Frame) error {
 	}
 	l.awaits = false
 	return c.step(a.Data)
-}
-
-// remoteOf is the peer's address; it is not valid for a Unix socket.
-func remoteOf(a net.Addr) netip.AddrPort {
-	if t, ok := a.(*net.TCPAddr); ok {
-		ap := t.AddrPort()
-		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-	}
-	return netip.AddrPort{}
 }
 
 var (

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/login"
 	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
 	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 )
@@ -146,8 +147,10 @@ func TestAuthenticatorIsSlow(t *testing.T) {
 				return broker.Deny, nil, ctx.Err()
 			}
 		}
+		logins := login.NewPool(login.Config{Workers: 2, Queue: 3, Timeout: 3 * time.Second})
+		t.Cleanup(logins.Stop)
 		s := newServer(t, setup{loop: netloop.Config{Portable: true}, mqtt: Config{
-			Authenticator: authenticator(hook), AuthWorkers: 2, AuthQueue: 3, AuthTimeout: 3 * time.Second,
+			Authenticator: authenticator(hook), Logins: logins,
 		}})
 		early := dialAs(s, "v5 id=early clean")
 		connect := func(id string) *client {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/login"
 	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
 	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 )
@@ -16,8 +17,8 @@ type Server struct {
 	broker *broker.Broker
 	loops  []*loopState
 	stats  serverStats
-	pool   *authPool  // nil when nobody is asked who clients are
-	sys    *sysTopics // nil when there are no $SYS topics
+	logins *login.Pool // of its own; nil if it has none
+	sys    *sysTopics  // nil when there are no $SYS topics
 
 	methods map[string]broker.EnhancedAuthenticator
 }
@@ -59,7 +60,10 @@ func NewServer(cfg Config, e *netloop.Engine) *Server {
 	for _, m := range srv.cfg.Enhanced {
 		srv.methods[m.Method()] = m
 	}
-	srv.pool = newAuthPool(srv)
+	if srv.cfg.Logins == nil && (srv.cfg.Authenticator != nil || len(srv.cfg.Enhanced) > 0) {
+		srv.logins = login.NewPool(login.Config{})
+		srv.cfg.Logins = srv.logins
+	}
 	if srv.cfg.SysInterval > 0 {
 		srv.sys = beginSysTopics(srv)
 	}
@@ -72,24 +76,24 @@ func (srv *Server) Stop() {
 	if srv.sys != nil {
 		srv.sys.end()
 	}
-	srv.pool.stop()
+	if srv.logins != nil {
+		srv.logins.Stop()
+	}
 }
 
 // appOf is the App of a client.
-func (srv *Server) appOf(from *Listener, id *broker.Identity) *broker.App {
-	switch {
-	case id.App != "":
-		return srv.broker.App(id.App)
-	case from.App != "" && from.App != broker.DefaultApp:
-		return srv.broker.App(from.App)
+func (srv *Server) appOf(from *login.Listener, id *broker.Identity) *broker.App {
+	name := from.AppOf(id, broker.DefaultApp)
+	if name == broker.DefaultApp {
+		return srv.app
 	}
-	return srv.app
+	return srv.broker.App(name)
 }
 
 // HandlerOf returns a function that makes the handlers of a listener's connections, as NewHandler does.
-func (srv *Server) HandlerOf(from *Listener) func(*netloop.Conn) netloop.Handler {
+func (srv *Server) HandlerOf(from *login.Listener) func(*netloop.Conn) netloop.Handler {
 	return func(nc *netloop.Conn) netloop.Handler {
-		return &conn{nc: nc, ls: srv.loops[nc.Loop().Index()], who: &who{login: &login{from: from}}}
+		return &conn{nc: nc, ls: srv.loops[nc.Loop().Index()], who: &who{login: &newcomer{from: from}}}
 	}
 }
 

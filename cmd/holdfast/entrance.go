@@ -4,7 +4,7 @@ import (
 	"crypto/x509"
 	"log/slog"
 
-	"github.com/holdfast-mqtt/holdfast/broker/mqtt"
+	"github.com/holdfast-mqtt/holdfast/broker/login"
 	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 	"github.com/holdfast-mqtt/holdfast/cmd/holdfast/config"
 )
@@ -50,7 +50,7 @@ func (r *mqttRoom) listenConfig(ln opened, files *tlsFiles) (netloop.ListenConfi
 		lc.NewHandler = r.mqtt.NewHandler
 		return lc, nil
 	}
-	from := &mqtt.Listener{App: w.App, URL: ln.url()}
+	from := &login.Listener{App: w.App, URL: ln.url()}
 	if w.ClientCert == config.ClientCertRequired || w.ClientCert == config.ClientCertOptional {
 		from.Certificate = clientCertificate
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/holdfast-mqtt/holdfast/hooks/auth"
 )
 
-// login tells what a password file says of a client.
-func login(t *testing.T, file, user, password string) (broker.Decision, string) {
+// decisionOf tells what a password file says of a client.
+func decisionOf(t *testing.T, file, user, password string) (broker.Decision, string) {
 	t.Helper()
 	f, err := auth.OpenPasswordFile(file, 1)
 	if err != nil {
@@ -47,7 +47,7 @@ func TestPasswd(t *testing.T) {
 		if code != exitOK || stdout != "" || stderr != "" {
 			t.Fatalf("%s: got %d, %q, %q", step.args, code, stdout, stderr)
 		}
-		if d, app := login(t, file, step.user, step.password); d != step.want || app != step.app {
+		if d, app := decisionOf(t, file, step.user, step.password); d != step.want || app != step.app {
 			t.Errorf("%s: got %d, App %q, want %d, %q", step.args, d, app, step.want, step.app)
 		}
 		info, err := os.Stat(file)

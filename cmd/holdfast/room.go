@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/login"
 	"github.com/holdfast-mqtt/holdfast/broker/mqtt"
 	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 	"github.com/holdfast-mqtt/holdfast/center"
@@ -31,6 +32,7 @@ type mqttRoom struct {
 	engine *netloop.Engine
 	broker *broker.Broker
 	mqtt   *mqtt.Server
+	logins *login.Pool // of all fronts
 	store  broker.Store
 	guard  *guard
 	door   *doorman
@@ -78,6 +80,8 @@ func startRoom(c *config.Config, listeners []opened, log *slog.Logger, metrics p
 		r.broker.Close()
 		return nil, errors.Join(err, engine.Shutdown(context.Background()), r.store.Close())
 	}
+	r.logins = login.NewPool(login.Config{})
+	mc.Logins = r.logins
 	r.mqtt = mqtt.NewServer(mc, engine)
 	if err := r.listen(c, listeners, log); err != nil {
 		return nil, errors.Join(err, r.abort())
@@ -154,6 +158,7 @@ func (r *mqttRoom) abort() error {
 // Shutdown implements room.
 func (r *mqttRoom) Shutdown(ctx context.Context) error {
 	r.mqtt.Stop()
+	r.logins.Stop()
 	err := r.engine.Shutdown(ctx)
 	r.broker.Close()
 	if r.stop != nil {

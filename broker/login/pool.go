@@ -1,0 +1,147 @@
+// Package login is what the protocol fronts share of finding out who clients are. It knows no protocol.
+//
+// Hooks that authenticate may take their time: they read files, ask web services, hash passwords. A [Pool], one for
+// the node, asks them beside the event loops and brings what they say back to the client's loop. It has a bound on
+// each side, so that a flood of clients of one protocol takes neither memory nor processors from the others without
+// limit: whom it refuses is told to try again later, in the words of its protocol.
+//
+// A [Listener] is where clients come in, and what that says about them.
+package login
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/netloop"
+)
+
+// Config holds the bounds of a Pool. Zero fields take the default.
+type Config struct {
+	// Workers is how many clients are asked about at once. Default 16.
+	Workers int
+	// Queue bounds the clients that wait for that. Default 4,096.
+	Queue int
+	// Timeout is how long may be asked about one. Default 5 s.
+	Timeout time.Duration
+}
+
+// Result is what has been found out about a client.
+type Result struct {
+	Decision broker.Decision
+	Identity *broker.Identity // may be nil
+	Answer   []byte           // of enhanced authentication
+	Err      error            // why it is not known; never holds a password
+	Took     time.Duration    // to find out, set by the Pool
+}
+
+// Pool asks those hooks that may block who clients are: beside the loops, by a bounded number of resident
+// goroutines behind a bounded queue.
+type Pool struct {
+	// static
+	timeout time.Duration
+	jobs    chan *job
+	ctx     context.Context // ends with the pool
+	cancel  context.CancelFunc
+	workers sync.WaitGroup
+
+	asked, refused, took atomic.Uint64
+}
+
+// job is a client about which a hook is asked, and then what it says on its way back.
+type job struct {
+	loop *netloop.Loop
+	ask  func(context.Context) Result
+	then func(Result)
+	said Result
+}
+
+// Run implements netloop.Task.
+func (j *job) Run(*netloop.Loop) { j.then(j.said) }
+
+// NewPool starts a pool. Stop ends it.
+func NewPool(cfg Config) *Pool {
+	def := func(v, d int) int {
+		if v <= 0 {
+			return d
+		}
+		return v
+	}
+	p := &Pool{timeout: cfg.Timeout, jobs: make(chan *job, def(cfg.Queue, 4096))}
+	if p.timeout <= 0 {
+		p.timeout = 5 * time.Second
+	}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	for range def(cfg.Workers, 16) {
+		p.workers.Go(p.work)
+	}
+	return p
+}
+
+// Ask has ask called beside the loops and then, on loop l, then with what it has returned. ask may block until its
+// context ends, and should return then. Ask does not block. It returns false, and calls neither, if too many wait
+// already or the pool has been stopped.
+//
+// A caller has at most one question under way for each of its connections.
+func (p *Pool) Ask(l *netloop.Loop, ask func(context.Context) Result, then func(Result)) bool {
+	if p.ctx.Err() == nil {
+		select {
+		case p.jobs <- &job{loop: l, ask: ask, then: then}:
+			return true
+		default:
+		}
+	}
+	p.refused.Add(1)
+	return false
+}
+
+func (p *Pool) work() {
+	for {
+		select {
+		case j := <-p.jobs:
+			if p.ctx.Err() != nil {
+				return // select had both to choose from
+			}
+			p.carryOut(j)
+		case <-p.ctx.Done():
+			return
+		}
+	}
+}
+
+// carryOut asks, and posts what is said.
+func (p *Pool) carryOut(j *job) {
+	ctx, cancel := context.WithTimeout(p.ctx, p.timeout)
+	defer cancel()
+	began := time.Now()
+	j.said = j.ask(ctx)
+	j.said.Took = time.Since(began)
+	p.asked.Add(1)
+	p.took.Add(uint64(j.said.Took))
+	j.loop.Post(j)
+}
+
+// Stop ends the pool, and waits for what is being asked, whose context ends. About those who wait nothing is said
+// any more: they are refused when their connection is closed. It may be called again.
+func (p *Pool) Stop() {
+	p.cancel()
+	p.workers.Wait()
+}
+
+// Stats are counters of a Pool since its start.
+type Stats struct {
+	Waiting int           // clients that wait to be asked about, now
+	Asked   uint64        // questions that were answered
+	Refused uint64        // questions for which there was no room
+	Took    time.Duration // that the answers have taken, of all together
+}
+
+// Stats returns the pool's counters. nil has none.
+func (p *Pool) Stats() Stats {
+	if p == nil {
+		return Stats{}
+	}
+	return Stats{Waiting: len(p.jobs), Asked: p.asked.Load(), Refused: p.refused.Load(), Took: time.Duration(p.took.Load())}
+}
