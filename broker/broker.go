@@ -176,6 +176,7 @@ type App struct {
 	retained *topic.Retained[*retained]
 	retainMu sync.Mutex // has RAM and Store change in one order
 	shards   [sessionShards]sessionShard
+	pauses   atomic.Uint64 // of clients that have published too fast
 
 	broadcastTopic string        // "broadcast/" and the name
 	logMu          sync.Mutex    // has the log and the Sessions see broadcasts in one order
@@ -232,6 +233,7 @@ func (b *Broker) Stats() Stats {
 		st.Subscriptions += int64(a.index.Len())
 		st.SharedGroups += int64(a.index.Groups())
 		st.Retained += int64(a.retained.Len())
+		st.Pauses += a.pauses.Load()
 	}
 	for _, sc := range b.scratches {
 		st.addScratch(sc)

@@ -58,6 +58,8 @@ type Config struct {
 	// SlowConsumerTimeout is how long a client may hold up publishers without
 	// taking anything before its connection is ended. Default 20 s.
 	SlowConsumerTimeout time.Duration
+	// Throttle says how fast clients may publish. nil lets them publish as fast as they like.
+	Throttle Throttle
 	// Hooks see and change what goes on, in this order. nil is none, which costs nothing.
 	Hooks []Hook
 	// HookQueueEvents bounds the events that wait for one hook that observes. Default 16,384.

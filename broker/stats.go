@@ -63,6 +63,7 @@ type Stats struct {
 	Rejected  uint64 // publishes that a PublishInterceptor has rejected
 	Discarded uint64 // publishes that one has dropped
 	Deferred  uint64
+	Pauses    uint64 // times that a client was not heard for a while because it had published too fast
 	Takeovers uint64
 	SlowEnded uint64 // connections ended because they held up publishers
 

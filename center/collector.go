@@ -56,6 +56,7 @@ var (
 	droppedTotal      = counter("messages_dropped_total", "Messages that did not reach a Session they matched, by reason.", "reason")
 	refusedTotal      = counter("publishes_refused_total", "Publishes that were not acknowledged because a bound was reached.")
 	deferredTotal     = counter("publishes_deferred_total", "Publishes whose acknowledgement had to wait for a Session.")
+	pausesTotal       = counter("publish_pauses_total", "Times that nothing more was taken from a client for a while because it published too fast.")
 	unmatchedTotal    = counter("publishes_unmatched_total", "Publishes that matched no subscription.")
 	queueMessages     = gauge("queue_messages", "Messages by the queue they are in.", "queue")
 	queueBytes        = gauge("queue_bytes", "Bytes of the messages that Sessions keep.")
@@ -107,6 +108,7 @@ func (c *Collector) collectBroker(emit emitFunc) {
 	}
 	emit(refusedTotal, float64(st.Refused))
 	emit(deferredTotal, float64(st.Deferred))
+	emit(pausesTotal, float64(st.Pauses))
 	emit(unmatchedTotal, float64(st.NoMatch))
 	emit(queueMessages, float64(st.Inflight), "inflight")
 	emit(queueMessages, float64(st.Queued), "queued")

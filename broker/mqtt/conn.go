@@ -136,6 +136,7 @@ func (c *conn) handle(f packet.Frame) error {
 	}
 	switch f.Type {
 	case packet.TypePublish:
+		c.measure(len(f.Body))
 		return c.onPublish(f)
 	case packet.TypePubAck:
 		return c.onPubAck(f)
@@ -190,6 +191,7 @@ func (c *conn) OnTimer(nc *netloop.Conn) {
 			c.close(errExpired, packet.NotAuthorized)
 			return
 		}
+		c.endPause(nc)
 		c.checkKeepAlive(nc)
 	case closed:
 	}
@@ -224,7 +226,7 @@ func (c *conn) checkKeepAlive(nc *netloop.Conn) {
 	c.armTimer()
 }
 
-// armTimer has OnTimer called when the Keep Alive or the authentication may have run out.
+// armTimer has OnTimer called when the Keep Alive or the authentication may have run out, or a pause is over.
 func (c *conn) armTimer() {
 	now := c.nc.Now()
 	var wait time.Duration
@@ -233,6 +235,9 @@ func (c *conn) armTimer() {
 	}
 	if r := c.rights(); r != nil && r.expires != 0 && (wait == 0 || r.expires-now < wait) {
 		wait = max(r.expires-now, 1)
+	}
+	if c.slowed() && (wait == 0 || c.who.pace.until-now < wait) {
+		wait = max(c.who.pace.until-now, 1)
 	}
 	c.nc.SetTimer(wait)
 }

@@ -122,6 +122,7 @@ func (c *conn) onConnected(r broker.Connected, answer *packet.ConnAck) {
 	c.put(connAck)
 	count(&c.ls.srv.stats.connects)
 	c.state = connected
+	c.beginPace()
 	c.heard = c.nc.Now()
 	c.armTimer()
 	c.session.Start(c.ls.scratch, c.epoch)

@@ -33,6 +33,7 @@ type newcomer struct {
 type who struct {
 	login  *newcomer // while it is being found out who the client is, and while it has an authentication method
 	rights *rights   // nil if nobody is asked what the client may do
+	pace   *pace     // nil if it may publish as fast as it likes
 }
 
 func (c *conn) login() *newcomer {
@@ -49,8 +50,25 @@ func (c *conn) rights() *rights {
 	return c.who.rights
 }
 
-func (c *conn) setLogin(l *newcomer) { c.setWho(who{l, c.rights()}) }
-func (c *conn) setRights(r *rights)  { c.setWho(who{c.login(), r}) }
+func (c *conn) setLogin(l *newcomer) {
+	w := c.known()
+	w.login = l
+	c.setWho(w)
+}
+
+func (c *conn) setRights(r *rights) {
+	w := c.known()
+	w.rights = r
+	c.setWho(w)
+}
+
+// known is a copy of what is known of the client.
+func (c *conn) known() who {
+	if c.who == nil {
+		return who{}
+	}
+	return *c.who
+}
 
 func (c *conn) setWho(w who) {
 	switch {

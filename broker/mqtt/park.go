@@ -49,7 +49,8 @@ func (c *conn) park(t packet.Type, raw []byte) {
 	}
 	q.parked = append(q.parked, raw...)
 	q.final = t == packet.TypeDisconnect
-	if n := len(q.parked) - q.parkedAt; q.final || n > maxParkedOwing || n > maxParked && c.owesNothing() {
+	most, owing := c.parkedBounds()
+	if n := len(q.parked) - q.parkedAt; q.final || n > owing || n > most && c.owesNothing() {
 		c.nc.PauseRead()
 	}
 }
@@ -71,7 +72,8 @@ type hearTask conn
 
 func (t *hearTask) Run(*netloop.Loop) {
 	c := (*conn)(t)
-	if q := c.acks; c.state == connected && q != nil && !q.final && len(q.parked)-q.parkedAt <= maxParkedOwing {
+	_, owing := c.parkedBounds()
+	if q := c.acks; c.state == connected && q != nil && !q.final && len(q.parked)-q.parkedAt <= owing {
 		c.hear()
 	}
 }
@@ -89,7 +91,7 @@ func (c *conn) hear() {
 // waits: until then all that has become due is answered, and what has been put
 // out is written, so that most of what is parked need not wait again.
 func (c *conn) release() {
-	if q := c.acks; q != nil && q.holding && !q.releasing && c.littleWaits() {
+	if q := c.acks; q != nil && q.holding && !q.releasing && !c.slowed() && c.littleWaits() {
 		q.releasing = true
 		c.nc.Loop().Post((*unparkTask)(c))
 	}
@@ -120,7 +122,7 @@ func (c *conn) unpark() {
 			return
 		}
 		c.ls.loop.FlushUrgent()
-		if share.used(c.nc) {
+		if !q.holding && share.used(c.nc) {
 			q.holding = true
 			c.release()
 			return
@@ -134,11 +136,11 @@ func (c *conn) unpark() {
 		if cap(q.parked) > 2*maxParked {
 			q.parked = nil
 		}
-		if q.len() == 0 {
+		if q.len() == 0 && !q.holding {
 			c.acks = nil
 		}
 	}
-	if len(q.parked)-q.parkedAt <= maxParked/2 {
+	if most, _ := c.parkedBounds(); len(q.parked)-q.parkedAt <= most/2 {
 		c.hear()
 	}
 }

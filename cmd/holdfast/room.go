@@ -50,7 +50,7 @@ func startRoom(c *config.Config, listeners []opened, log *slog.Logger, metrics p
 	if err != nil {
 		return nil, err
 	}
-	settings, err := brokerConfig(&s)
+	settings, err := brokerConfig(c)
 	if err != nil {
 		return nil, errors.Join(err, engine.Shutdown(context.Background()))
 	}
@@ -97,10 +97,13 @@ func startRoom(c *config.Config, listeners []opened, log *slog.Logger, metrics p
 	return r, nil
 }
 
-// brokerConfig is what s says about the broker.
-func brokerConfig(s *config.Broker) (broker.Config, error) {
+// brokerConfig is what c says about the broker.
+func brokerConfig(c *config.Config) (broker.Config, error) {
+	s := &c.Broker
 	subscriptions, err := s.AutoSubscriptions()
+	throttle, err2 := newThrottle(c)
 	return broker.Config{
+		Throttle:            throttle,
 		MaxInflight:         s.MaxInflight,
 		MaxQueuedMessages:   s.MaxQueuedMessages,
 		MaxQueuedBytes:      int(s.MaxQueuedBytes),
@@ -116,7 +119,7 @@ func brokerConfig(s *config.Broker) (broker.Config, error) {
 		FlashBytes:          int(s.FlashBytes),
 		InboxExpiry:         s.InboxExpiry,
 		AutoSubscribe:       subscriptions,
-	}, err
+	}, errors.Join(err, err2)
 }
 
 // orNone turns the operator's 0, which means none, into the packages' -1: their 0 means the default.

@@ -19,7 +19,7 @@ func TestSettingsArrive(t *testing.T) {
 		MaxSubscriptions: 7, SlowConsumerTimeout: 8, MailboxPolicy: config.DropOldest, FlashSessions: 9, FlashBytes: 10,
 		InboxExpiry: 11, AutoSubscribe: config.Subscriptions{"qos=2 a/%c"},
 	}
-	got, err := brokerConfig(&c.Broker)
+	got, err := brokerConfig(c)
 	want := broker.Config{
 		MaxInflight: 1, MaxQueuedMessages: 2, MaxQueuedBytes: 3, MaxWaitingMessages: 4, MaxWaitingBytes: 5, MaxRetained: 6,
 		MaxSubscriptions: 7, SlowConsumerTimeout: 8, DropOldest: true, FlashSessions: 9, FlashBytes: 10, InboxExpiry: 11,
@@ -30,7 +30,7 @@ func TestSettingsArrive(t *testing.T) {
 		t.Errorf("broker: got %+v, %v, want %+v", got, err, want)
 	}
 	c.Broker.MailboxPolicy = config.RejectNew
-	if got, err := brokerConfig(&c.Broker); err != nil || got.DropOldest {
+	if got, err := brokerConfig(c); err != nil || got.DropOldest {
 		t.Errorf("%s: got %+v, %v, want the oldest messages kept", config.RejectNew, got, err)
 	}
 

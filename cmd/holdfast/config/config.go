@@ -57,7 +57,8 @@ type Config struct {
 	// Auth says who may connect, and what clients may do.
 	Auth Auth `yaml:"auth"`
 
-	// Limits says how many connections are let in, and from where, before a byte is read from them.
+	// Limits says how many connections are let in, and from where, before a byte is read from them; and how fast
+	// clients may publish.
 	Limits Limits `yaml:"limits"`
 
 	// Broker holds the limits of sessions, messages and connections.
@@ -156,7 +157,8 @@ func (a *Auth) hasJWT() bool {
 // ByCertificate tells whether clients are known by their certificates.
 func (a *Auth) ByCertificate() bool { return a.CertificateUser != "" || a.CertificateClientID != "" }
 
-// Limits bounds connections. What is over a limit is closed at once, before TLS. 0 is no limit.
+// Limits bounds connections, and how fast clients publish. A connection that is over a limit is closed at once, before TLS.
+// 0 is no limit.
 type Limits struct {
 	// MaxConnections is the largest number of connections of the node.
 	MaxConnections int `yaml:"max_connections"`
@@ -176,6 +178,19 @@ type Limits struct {
 
 	// DenyFile is a file of such that may not.
 	DenyFile string `yaml:"deny_file"`
+
+	// ClientMessages is how many messages one client may publish a second; as many may come at once after a silence.
+	// One that is faster is slowed, and loses nothing: its further messages wait, in the network at last.
+	ClientMessages int `yaml:"client_messages"`
+
+	// ClientBytes is how many bytes of PUBLISH packets one client may send a second; as many may come at once.
+	ClientBytes Size `yaml:"client_bytes"`
+
+	// AppMessages is how many messages all clients of an App together may publish a second; as many may come at once.
+	AppMessages int `yaml:"app_messages"`
+
+	// AppBytes is how many bytes of PUBLISH packets all of them together may send a second; as many may come at once.
+	AppBytes Size `yaml:"app_bytes"`
 }
 
 // InMemory is the Data of a broker that keeps nothing on disk, DefaultData the one of a broker that has been

@@ -17,6 +17,7 @@ const (
 	maxLoops       = 1024
 	maxQueueLength = 10_000_000
 	maxRetained    = 1_000_000_000
+	maxRate        = 1_000_000_000
 	maxPatience    = 24 * time.Hour
 	maxBytes       = 1 << 40
 	minFree        = 128 << 20
@@ -134,6 +135,10 @@ func (l *Limits) check(f *faults) {
 	within(f, "limits.max_per_address", l.MaxPerAddress, 0, maxRetained)
 	within(f, "limits.connect_rate", l.ConnectRate, 0, maxRetained)
 	within(f, "limits.address_rate", l.AddressRate, 0, maxRetained)
+	within(f, "limits.client_messages", l.ClientMessages, 0, maxRate)
+	within(f, "limits.client_bytes", l.ClientBytes, 0, maxRate)
+	within(f, "limits.app_messages", l.AppMessages, 0, maxRate)
+	within(f, "limits.app_bytes", l.AppBytes, 0, maxRate)
 }
 
 func isAnyPort(l Listener) bool {

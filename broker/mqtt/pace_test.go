@@ -1,0 +1,217 @@
+package mqtt
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
+	"github.com/holdfast-mqtt/holdfast/broker/netloop"
+	"github.com/holdfast-mqtt/holdfast/hooks/limits"
+)
+
+// newSlowServer starts a server in a bubble, with limits. Who has a User Name is in the App of that name.
+func newSlowServer(t *testing.T, cfg limits.ThrottleConfig) *testServer {
+	t.Helper()
+	throttle, err := limits.NewThrottle(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newServer(t, setup{
+		loop:   netloop.Config{Portable: true},
+		broker: broker.Config{Throttle: throttle},
+		mqtt: Config{Authenticator: authenticator(func(_ context.Context, r *broker.ConnectRequest) (broker.Decision, *broker.Identity, error) {
+			return broker.Allow, &broker.Identity{App: r.User}, nil
+		})},
+	})
+}
+
+func perClient(messages int) limits.ThrottleConfig {
+	return limits.ThrottleConfig{Default: limits.AppRates{Client: limits.RateConfig{Messages: float64(messages)}}}
+}
+
+// publishes is n publishes to t, with Packet Identifiers from 1 on.
+func publishes(t *testing.T, v packet.Version, n, qos int, payload string) (all []byte) {
+	t.Helper()
+	for i := range n {
+		b, err := encode(fmt.Sprintf("pub t %s q=%d id=%d", payload, qos, i+1), v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, b...)
+	}
+	return all
+}
+
+// taken is how many messages the server has taken from clients by now.
+func taken(s *testServer) int {
+	synctest.Wait()
+	st := s.broker.Stats()
+	return int(st.Received[0] + st.Received[1] + st.Received[2])
+}
+
+// TestPace has clients send 50 messages at once that may publish 10 a second. A burst of them is taken, the one that shows that
+// it is too fast, and then what the rate allows, until all are there, in order.
+func TestPace(t *testing.T) {
+	for _, version := range []string{"v4", "v5"} {
+		for qos := range 3 {
+			t.Run(fmt.Sprint(version, " QoS ", qos), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := newSlowServer(t, perClient(10))
+					sub := dialAs(s, "v5 id=sub clean")
+					sub.do("sub id=1 t,0", "SUBACK 1 00")
+					c := dialAs(s, version+" id=c clean")
+					c.send(publishes(t, c.version, 50, qos, "x"))
+					if got := taken(s); got != 11 {
+						t.Errorf("at once: %d are taken, want 11", got)
+					}
+					for n := 1; n < 5; n++ {
+						<-time.After(time.Second)
+						if got, most := taken(s), min(11+10*n, 50); got > most || got < most-1 {
+							t.Errorf("after %d s: %d are taken, want %d", n, got, most)
+						}
+					}
+					if got := sub.drain()[packet.TypePublish]; got != 50 {
+						t.Errorf("%d are delivered, want 50", got)
+					}
+					answers := map[int]packet.Type{1: packet.TypePubAck, 2: packet.TypePubRec}
+					if got := c.drain()[answers[qos]]; qos > 0 && got != 50 {
+						t.Errorf("%d are acknowledged, want 50", got)
+					}
+					if got := s.broker.Stats().Pauses; got != 40 {
+						t.Errorf("%d pauses are counted, want 40", got)
+					}
+					c.do("ping", "PINGRESP")
+				})
+			})
+		}
+	}
+}
+
+// TestPaceBytes counts bytes instead.
+func TestPaceBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlowServer(t, limits.ThrottleConfig{Default: limits.AppRates{Client: limits.RateConfig{Bytes: 10_000}}})
+		c := dialAs(s, "v4 id=c clean")
+		c.send(publishes(t, c.version, 20, 0, "x*3997")) // 4,000 bytes each
+		if got := taken(s); got != 3 {
+			t.Errorf("at once: %d are taken, want 3", got)
+		}
+		<-time.After(6 * time.Second)
+		if got := taken(s); got < 16 || got > 18 {
+			t.Errorf("after 6 s: %d are taken, want 17", got)
+		}
+		c.do("disconnect") // behind the rest, of which nothing is lost
+		<-time.After(10 * time.Second)
+		if got := taken(s); got != 20 {
+			t.Errorf("%d are taken, want 20", got)
+		}
+		c.expect("EOF")
+	})
+}
+
+// TestPaceKeepsAlive has a client that is slowed be heard: its PINGREQ is answered at once, and it is not let go.
+func TestPaceKeepsAlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlowServer(t, perClient(1))
+		c := dialAs(s, "v4 id=c clean ka=1")
+		c.send(publishes(t, c.version, 20, 0, "x"))
+		for range 20 {
+			c.do("ping", "PINGRESP")
+			<-time.After(time.Second)
+		}
+		if got := taken(s); got != 20 {
+			t.Errorf("%d are taken, want 20", got)
+		}
+	})
+}
+
+// TestPaceNotRead has a client send more than is parked for it: it is not read from, is not let go though nothing is heard
+// of it, and costs no more memory. All arrives.
+func TestPaceNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const messages, size = 1000, 1000
+		s := newSlowServer(t, perClient(1))
+		c := dialAs(s, "v4 id=c clean ka=1")
+		sending := sendAll(t, c, "t", 0, messages, size)
+		before := taken(s)
+		if before != 2 || sending.finished() {
+			t.Errorf("%d are taken, and all have been read: %t; want 2, false", before, sending.finished())
+		}
+		<-time.After(messages / 2 * time.Second)
+		if got := taken(s); got < messages/2 || got > messages/2+2 {
+			t.Errorf("half-way %d are taken, want %d", got, messages/2+1)
+		}
+		for range messages { // as long as it sends, it is there; then it has to ping
+			if sending.finished() {
+				c.do("ping")
+			}
+			<-time.After(time.Second)
+		}
+		if got := taken(s); got != messages {
+			t.Errorf("%d are taken, want %d", got, messages)
+		}
+		if got := s.mqtt.Stats().Timeouts; got != 0 {
+			t.Errorf("%d timeouts, want none", got)
+		}
+	})
+}
+
+// TestPaceAcknowledges has a client that is slowed acknowledge what it gets, behind what it publishes: it goes on getting messages.
+func TestPaceAcknowledges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlowServer(t, perClient(1))
+		c := dialAs(s, "v5 id=c clean rm=1")
+		c.do("sub id=1 to/c,1", "SUBACK 1 01")
+		c.send(publishes(t, c.version, 20, 1, "x*1000")) // more than is parked for one that owes nothing
+		c.expect("PUBACK 1 10", "PUBACK 2 10")
+		for i := range 5 {
+			dialAs(s, "v5 id=other clean").do(fmt.Sprintf("pub to/c %d q=1 id=1", i), "PUBACK 1")
+			c.expect(fmt.Sprintf("PUBLISH to/c %d q=1 id=%d", i, i+1))
+			c.do(fmt.Sprintf("puback %d", i+1))
+			synctest.Wait()
+			<-time.After(time.Millisecond) // no longer than it takes to pass the first of the parked
+		}
+		if got := s.broker.Stats().Inflight; got != 0 {
+			t.Errorf("%d deliveries are in flight, want none", got)
+		}
+	})
+}
+
+// TestPaceOfApp has the clients of an App share its rate, and those of another not notice.
+func TestPaceOfApp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rate := func(n float64) limits.AppRates { return limits.AppRates{App: limits.RateConfig{Messages: n}} }
+		s := newSlowServer(t, limits.ThrottleConfig{Default: rate(10), Apps: map[string]limits.AppRates{"free": {}, "large": rate(100)}})
+		for i, tt := range []struct {
+			apps          []string
+			atOnce, inTwo int
+		}{
+			{[]string{"a", "a"}, 12, 30}, // each is told by a message of its own that it is too fast
+			{[]string{"b"}, 11, 30},
+			{[]string{"large"}, 40, 40},
+			{[]string{"free"}, 40, 40},
+		} {
+			before := taken(s)
+			var clients []*client
+			for j, app := range tt.apps {
+				c := dialAs(s, fmt.Sprintf("v4 id=%d-%d clean username=%s", i, j, app))
+				c.send(publishes(t, c.version, 40, 0, "x"))
+				clients = append(clients, c)
+			}
+			atOnce := taken(s) - before
+			<-time.After(2 * time.Second)
+			inTwo := taken(s) - before
+			if atOnce != tt.atOnce || inTwo < tt.inTwo || inTwo > tt.inTwo+3 {
+				t.Errorf("%v: %d are taken at once and %d in 2 s, want %d and %d", tt.apps, atOnce, inTwo, tt.atOnce, tt.inTwo)
+			}
+			for _, c := range clients {
+				c.nc.Close()
+			}
+			<-time.After(time.Minute)
+		}
+	})
+}

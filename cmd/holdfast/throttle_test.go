@@ -1,0 +1,44 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/holdfast-mqtt/holdfast/cmd/holdfast/config"
+)
+
+func TestNewThrottle(t *testing.T) {
+	for _, tt := range []struct {
+		limits config.Limits
+		want   time.Duration // the pause of the second client, after a message of the first of 20 bytes and one of its own of 40
+	}{
+		{config.Limits{}, 0},
+		{config.Limits{MaxConnections: 5}, 0},
+		{config.Limits{ClientMessages: 1}, 0},
+		{config.Limits{ClientBytes: 20}, time.Second},
+		{config.Limits{AppMessages: 1}, time.Second},
+		{config.Limits{AppBytes: 20}, 2 * time.Second},
+	} {
+		c := config.Default()
+		c.Limits = tt.limits
+		th, err := newThrottle(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if th == nil {
+			if tt.want != 0 || tt.limits.ClientMessages != 0 {
+				t.Errorf("%+v: got no throttle", tt.limits)
+			}
+			continue
+		}
+		th.Pace("a", "1").Publish(0, 20)
+		if got := th.Pace("a", "2").Publish(0, 40); got != tt.want {
+			t.Errorf("%+v: got a pause of %v, want %v", tt.limits, got, tt.want)
+		}
+	}
+	c := config.Default()
+	c.Limits.ClientBytes = -1
+	if _, err := newThrottle(c); err == nil {
+		t.Error("a negative rate: got no error")
+	}
+}
