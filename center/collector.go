@@ -6,24 +6,29 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/login"
 	"github.com/holdfast-mqtt/holdfast/broker/mqtt"
 	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
 	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 )
 
-// Collector shows the counters of a node's broker, fronts and loops to
-// Prometheus. It reads them when it is scraped and keeps nothing.
-type Collector struct {
-	broker *broker.Broker
-	mqtt   *mqtt.Server
-	engine *netloop.Engine
-	store  Store // nil if nothing is kept on disk
+// Node is what a Collector shows of.
+type Node struct {
+	Broker *broker.Broker
+	MQTT   *mqtt.Server
+	Engine *netloop.Engine
+	Logins *login.Pool  // nil if nobody is asked who clients are
+	Store  Store        // nil if nothing is kept on disk
+	Door   func() Door  // nil if all connections are let in
+	Guard  func() Guard // nil if nobody is asked who clients are
 }
 
-// NewCollector returns a Collector of b, m, e and st, which is nil if nothing is kept on disk.
-func NewCollector(b *broker.Broker, m *mqtt.Server, e *netloop.Engine, st Store) *Collector {
-	return &Collector{broker: b, mqtt: m, engine: e, store: st}
-}
+// Collector shows the counters of a node's broker, fronts and loops to
+// Prometheus. It reads them when it is scraped and keeps nothing.
+type Collector struct{ node Node }
+
+// NewCollector returns a Collector of n.
+func NewCollector(n Node) *Collector { return &Collector{node: n} }
 
 // metric makes samples of one metric.
 type metric struct {
@@ -83,15 +88,16 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	c.collectBroker(emit)
 	c.collectMQTT(emit)
 	c.collectEngine(emit, ch)
-	if c.store != nil {
-		collectStore(c.store.Stats(), emit, ch)
+	c.collectEntry(emit)
+	if c.node.Store != nil {
+		collectStore(c.node.Store.Stats(), emit, ch)
 	}
 }
 
 type emitFunc func(m metric, v float64, labels ...string)
 
 func (c *Collector) collectBroker(emit emitFunc) {
-	st := c.broker.Stats()
+	st := c.node.Broker.Stats()
 	emit(sessionsConnected, float64(st.Connected))
 	emit(sessions, float64(st.Sessions))
 	emit(subscriptions, float64(st.Subscriptions))
@@ -130,7 +136,7 @@ func (c *Collector) collectBroker(emit emitFunc) {
 }
 
 func (c *Collector) collectMQTT(emit emitFunc) {
-	st := c.mqtt.Stats()
+	st := c.node.MQTT.Stats()
 	emit(connectsTotal, float64(st.Connects), "accepted")
 	emit(connectsTotal, float64(st.Refused), "refused")
 	emit(deniedTotal, float64(st.Denied))
@@ -145,7 +151,7 @@ func (c *Collector) collectMQTT(emit emitFunc) {
 }
 
 func (c *Collector) collectEngine(emit emitFunc, ch chan<- prometheus.Metric) {
-	st := c.engine.Stats()
+	st := c.node.Engine.Stats()
 	emit(connectionsOpen, float64(st.Open))
 	emit(connectionsTotal, float64(st.Accepted))
 	emit(acceptErrors, float64(st.AcceptErrors))

@@ -29,7 +29,7 @@ func newCollectorForTest(t *testing.T, st Store, hooks ...broker.Hook) *Collecto
 		}
 		b.Close()
 	})
-	return NewCollector(b, m, engine, st)
+	return NewCollector(Node{Broker: b, MQTT: m, Engine: engine, Store: st})
 }
 
 // gathered returns the values of metrics by name and labels, and the histograms by name.
@@ -98,6 +98,30 @@ func TestCollectorWithoutStore(t *testing.T) {
 	}
 }
 
+func TestCollectorShowsEntry(t *testing.T) {
+	c := newCollectorForTest(t, nil)
+	c.node.Door = func() Door { return Door{Refused: map[string]uint64{"node_full": 3, "address_list": 0}} }
+	c.node.Guard = func() Guard {
+		return Guard{Authenticators: []Authenticator{{Name: "jwt", Allowed: 1, Denied: 2, Failed: 4}}, Unknown: 5, Blocked: 6}
+	}
+	got, _ := gathered(t, c)
+	for name, want := range map[string]float64{
+		"holdfast_connections_refused_total reason=node_full": 3, "holdfast_connections_refused_total reason=address_list": 0,
+		"holdfast_authenticator_decisions_total authenticator=jwt outcome=allowed":  1,
+		"holdfast_authenticator_decisions_total authenticator=jwt outcome=denied":   2,
+		"holdfast_authenticator_decisions_total authenticator=jwt outcome=failed":   4,
+		"holdfast_authenticator_decisions_total authenticator=none outcome=unknown": 5,
+		"holdfast_authenticator_decisions_total authenticator=none outcome=blocked": 6,
+		"holdfast_authentications_total outcome=allowed":                            0,
+		"holdfast_tls_handshakes_total outcome=refused":                             0,
+		"holdfast_tls_handshakes_under_way":                                         0,
+	} {
+		if v, ok := got[name]; !ok || v != want {
+			t.Errorf("%s: got %v (there: %v), want %v", name, v, ok, want)
+		}
+	}
+}
+
 // wary is a hook that observes, and rejects and panics as the Topic Name says.
 type wary struct{}
 
@@ -117,9 +141,9 @@ func (wary) OnPublish(p *broker.Publication) broker.Interception {
 
 func TestCollectorShowsHooks(t *testing.T) {
 	c := newCollectorForTest(t, nil, wary{})
-	sc := c.broker.NewScratch(nil)
+	sc := c.node.Broker.NewScratch(nil)
 	for _, name := range []string{"panic", "reject", "reject", "drop"} {
-		c.broker.Publish(sc, &broker.Publish{App: c.broker.App(broker.DefaultApp), Message: &broker.Message{TopicName: name}})
+		c.node.Broker.Publish(sc, &broker.Publish{App: c.node.Broker.App(broker.DefaultApp), Message: &broker.Message{TopicName: name}})
 	}
 	got, _ := gathered(t, c)
 	for name, want := range map[string]float64{

@@ -157,6 +157,7 @@ func (c *conn) onDecision(d login.Result) {
 	}
 	l.busy = false
 	if d.Err != nil {
+		count(&c.ls.srv.stats.authErrors)
 		c.ls.srv.cfg.Logger.Debug("authentication_failed", "client_id", l.request.ClientID, "remote", l.request.Remote, "error", d.Err)
 	}
 	switch {
@@ -177,6 +178,7 @@ func (c *conn) onDecision(d login.Result) {
 			id = &broker.Identity{}
 		}
 		l.user = id.User
+		count(&c.ls.srv.stats.authenticated)
 		if err := c.enter(l.connect, l.answer, id); err != nil {
 			c.state = awaitConnect // fail answers with CONNACK
 			c.fail(err)
@@ -209,6 +211,7 @@ func (c *conn) renew(d login.Result) {
 		c.deny(l)
 		return
 	}
+	count(&c.ls.srv.stats.authenticated)
 	c.setRights(c.ls.newRights(broker.Access{
 		App: c.session.App().Name(), ClientID: c.session.ClientID(), User: l.userOf(id.User), Remote: l.request.Remote.Addr(),
 	}, id, c.nc.Now()))

@@ -72,6 +72,10 @@ func TestAuthenticate(t *testing.T) {
 					if got := st.Unauthenticated; (got == 1) != (want != 0) || panics != tt.panics {
 						t.Errorf("got %d unauthenticated, %d panics, want %t, %d", got, panics, want != 0, tt.panics)
 					}
+					failed := uint64(strings.Count(tt.connect, "=panic") + strings.Count(tt.connect, "=error"))
+					if (st.Authenticated == 1) != (want == 0) || st.AuthErrors != failed {
+						t.Errorf("got %d authenticated, %d errors, want %t, %d", st.Authenticated, st.AuthErrors, want == 0, failed)
+					}
 				})
 			})
 		}

@@ -29,7 +29,9 @@ type serverStats struct {
 	malformed       atomic.Uint64 // connections closed for a protocol error
 	timeouts        atomic.Uint64 // connections closed for Keep Alive or a missing CONNECT
 	denied          atomic.Uint64 // what the Authorizer has denied
+	authenticated   atomic.Uint64 // CONNECT or AUTH whose client is who it says
 	unauthenticated atomic.Uint64 // CONNECT or AUTH refused because the client is not who it says
+	authErrors      atomic.Uint64 // of these, those for which a hook had an error
 	authTime        atomic.Uint64 // ns that hooks have taken to authenticate
 }
 
@@ -110,7 +112,9 @@ type Stats struct {
 	Timeouts  uint64 // connections closed for Keep Alive or a missing CONNECT
 	Denied    uint64 // messages, Topic Filters and Wills that the Authorizer has denied
 
-	Unauthenticated uint64        // clients that are not who they say
+	Authenticated   uint64        // clients that are who they say
+	Unauthenticated uint64        // clients that are not
+	AuthErrors      uint64        // of these, those for which a hook had an error: a bad token, a service that is down
 	AuthTime        time.Duration // that authentication has taken, of all clients together
 	Packets         [16]uint64    // packets received, by packet type
 }
@@ -124,7 +128,9 @@ func (srv *Server) Stats() Stats {
 		Timeouts:  srv.stats.timeouts.Load(),
 		Denied:    srv.stats.denied.Load(),
 
+		Authenticated:   srv.stats.authenticated.Load(),
 		Unauthenticated: srv.stats.unauthenticated.Load(),
+		AuthErrors:      srv.stats.authErrors.Load(),
 		AuthTime:        time.Duration(srv.stats.authTime.Load()),
 	}
 	for _, ls := range srv.loops {

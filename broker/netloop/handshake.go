@@ -77,6 +77,13 @@ func (hs *handshakes) leave(addr netip.Addr) {
 	}
 }
 
+// count returns how many are under way.
+func (hs *handshakes) count() int {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	return hs.underWay
+}
+
 // site is the address by which peers are counted: an IPv6 host has a whole /64
 // to itself.
 func site(addr netip.Addr) netip.Addr {

@@ -21,10 +21,12 @@ type Stats struct {
 	Handshakes        uint64 // TLS handshakes that succeeded
 	HandshakesFailed  uint64 // those that did not
 	HandshakesRefused uint64 // those for which there was no place
-	BytesIn           uint64
-	BytesOut          uint64
-	Turns             [TurnBuckets]uint64 // turns of the loops by duration
-	TurnTime          time.Duration       // spent in turns, all loops together
+
+	HandshakesUnderWay int // those that have begun and not ended
+	BytesIn            uint64
+	BytesOut           uint64
+	Turns              [TurnBuckets]uint64 // turns of the loops by duration
+	TurnTime           time.Duration       // spent in turns, all loops together
 }
 
 // loopStats are written by one loop and read by anybody.
@@ -52,6 +54,8 @@ func (e *Engine) Stats() Stats {
 		Handshakes:        e.handshakes.done.Load(),
 		HandshakesFailed:  e.handshakes.failed.Load(),
 		HandshakesRefused: e.handshakes.refused.Load(),
+
+		HandshakesUnderWay: e.handshakes.count(),
 	}
 	for _, l := range e.loops {
 		st.BytesIn += l.stats.bytesIn.Load()

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
+	"github.com/holdfast-mqtt/holdfast/center"
 	"github.com/holdfast-mqtt/holdfast/cmd/holdfast/config"
 	"github.com/holdfast-mqtt/holdfast/hooks/limits"
 )
@@ -16,6 +18,13 @@ type doorman struct {
 	list      *limits.AddressList // nil lets in from everywhere
 	admission *limits.Admission   // nil lets in any number
 	start     time.Time
+	unlisted  atomic.Uint64 // connections from where nobody is let in
+}
+
+// refusals are the reasons for which connections are refused, as the metrics have them.
+var refusals = map[limits.Refused]string{
+	limits.NodeFull: "node_full", limits.ListenerFull: "listener_full", limits.AddressFull: "address_full", limits.AppFull: "app_full",
+	limits.NodeRate: "node_rate", limits.AddressRate: "address_rate", limits.TableFull: "table_full",
 }
 
 // newDoorman returns who keeps the limits of c; nil if there are none.
@@ -49,6 +58,7 @@ func (d *doorman) admit(listener string) func(netip.Addr) (release func(), ok bo
 	}
 	return func(addr netip.Addr) (func(), bool) {
 		if d.list != nil && addr.IsValid() && !d.list.Allowed(addr) {
+			d.unlisted.Add(1)
 			return nil, false
 		}
 		if d.admission == nil {
@@ -57,6 +67,24 @@ func (d *doorman) admit(listener string) func(netip.Addr) (release func(), ok bo
 		release, err := d.admission.Admit(time.Since(d.start), listener, addr)
 		return release, err == nil
 	}
+}
+
+// counts is what the metrics show.
+func (d *doorman) counts() center.Door {
+	refused := make(map[string]uint64, len(refusals)+1)
+	for _, reason := range refusals { // all from the start, at 0
+		refused[reason] = 0
+	}
+	refused["address_list"] = 0
+	if d != nil {
+		refused["address_list"] = d.unlisted.Load()
+	}
+	if d != nil && d.admission != nil {
+		for why, n := range d.admission.Stats().Refused {
+			refused[refusals[why]] = n
+		}
+	}
+	return center.Door{Refused: refused}
 }
 
 // run reads the lists again when they change, until ctx ends.

@@ -13,6 +13,9 @@ func TestDoorman(t *testing.T) {
 	if d, err := newDoorman(&config.Limits{}); d != nil || err != nil || d.admit("l") != nil {
 		t.Errorf("no limits: got %v, %v, want nobody", d, err)
 	}
+	if n, ok := (*doorman)(nil).counts().Refused["node_full"]; n != 0 || !ok {
+		t.Errorf("refused without limits: got %d (there: %t), want 0", n, ok)
+	}
 	deny := filepath.Join(t.TempDir(), "deny")
 	if err := os.WriteFile(deny, []byte("10.0.0.0/8\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -35,6 +38,12 @@ func TestDoorman(t *testing.T) {
 		}
 		if ok {
 			releases = append(releases, release)
+		}
+	}
+	got := d.counts().Refused
+	for reason, want := range map[string]uint64{"address_list": 1, "address_full": 1, "node_full": 1, "node_rate": 0} {
+		if n, ok := got[reason]; !ok || n != want {
+			t.Errorf("refused for %s: got %d (there: %t), want %d", reason, n, ok, want)
 		}
 	}
 	releases[0]()

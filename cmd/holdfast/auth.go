@@ -17,6 +17,7 @@ import (
 
 	"github.com/holdfast-mqtt/holdfast/broker"
 	"github.com/holdfast-mqtt/holdfast/broker/mqtt"
+	"github.com/holdfast-mqtt/holdfast/center"
 	"github.com/holdfast-mqtt/holdfast/cmd/holdfast/config"
 	"github.com/holdfast-mqtt/holdfast/hooks/acl"
 	"github.com/holdfast-mqtt/holdfast/hooks/auth"
@@ -30,6 +31,7 @@ const authFilesEvery = 5 * time.Second
 type guard struct {
 	log    *slog.Logger
 	links  []auth.Link
+	chain  *auth.Chain // of links; nil if everybody is let in
 	beside []func(context.Context)
 	close  []func()
 }
@@ -49,7 +51,8 @@ func guardRoom(c *config.Config, log *slog.Logger, mc *mqtt.Config) (*guard, err
 		if a.Anonymous {
 			g.links = append(g.links, auth.Link{Name: "anonymous", Hook: auth.Anonymous{}})
 		}
-		mc.Authenticator = auth.NewChain(failures, g.links...)
+		g.chain = auth.NewChain(failures, g.links...)
+		mc.Authenticator = g.chain
 	}
 	return g, nil
 }
@@ -213,6 +216,20 @@ func (g *guard) run(ctx context.Context) {
 		wg.Go(func() { f(ctx) })
 	}
 	wg.Wait()
+}
+
+// counts is what the metrics show.
+func (g *guard) counts() center.Guard {
+	var out center.Guard
+	if g.chain == nil {
+		return out
+	}
+	st := g.chain.Stats()
+	out.Unknown, out.Blocked = st.Unknown, st.Blocked
+	for _, l := range st.Links {
+		out.Authenticators = append(out.Authenticators, center.Authenticator{Name: l.Name, Allowed: l.Allowed, Denied: l.Denied, Failed: l.Failed})
+	}
+	return out
 }
 
 // shut gives up connections to other machines.

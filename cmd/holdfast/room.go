@@ -86,7 +86,10 @@ func startRoom(c *config.Config, listeners []opened, log *slog.Logger, metrics p
 	if err := r.listen(c, listeners, log); err != nil {
 		return nil, errors.Join(err, r.abort())
 	}
-	if err := metrics.Register(center.NewCollector(r.broker, r.mqtt, engine, r.Store())); err != nil {
+	node := center.Node{
+		Broker: r.broker, MQTT: r.mqtt, Engine: engine, Logins: r.logins, Store: r.Store(), Door: r.door.counts, Guard: r.guard.counts,
+	}
+	if err := metrics.Register(center.NewCollector(node)); err != nil {
 		return nil, errors.Join(err, r.abort())
 	}
 	ctx, stop := context.WithCancel(context.Background()) // ends in Shutdown
