@@ -38,6 +38,8 @@ type delivery struct {
 	retain  bool
 	dup     bool
 	id      broker.PacketID
+	seq     uint64
+	log     uint64
 	ids     []uint32
 }
 
@@ -72,7 +74,7 @@ func (l *link) Deliver(d *broker.Delivery) broker.Verdict {
 	}
 	l.got = append(l.got, delivery{
 		payload: string(d.Message.Payload), topic: string([]byte(d.Message.TopicName)), qos: d.QoS,
-		retain: d.Retain, dup: d.Dup, id: d.PacketID, ids: slices.Clone(d.SubscriptionIDs),
+		retain: d.Retain, dup: d.Dup, id: d.PacketID, seq: d.Seq, log: d.Log, ids: slices.Clone(d.SubscriptionIDs),
 	})
 	return broker.Sent
 }

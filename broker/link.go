@@ -20,11 +20,17 @@ const (
 
 // Delivery is one message for one Session. It is valid during the call only.
 type Delivery struct {
-	Message         *Message // maybe borrowed
-	QoS             QoS
-	Retain          bool
-	Dup             bool
-	PacketID        PacketID // 0 at QoS 0
+	Message  *Message // maybe borrowed
+	QoS      QoS
+	Retain   bool
+	Dup      bool
+	PacketID PacketID // 0 at QoS 0
+	// Seq is the number of the message in the Session's mailbox: it grows from message to message, stays the
+	// same when one is sent again, also after a restart, and is below 2^53 for centuries. 0 is none: QoS 0,
+	// or a Session that ends with its connection.
+	Seq uint64
+	// Log is the place of a broadcast in its App's log, by which all Sessions know it; 0 if it is none.
+	Log             uint64
 	SubscriptionIDs []uint32
 	// Via is what the calling front put into its Scratch: it tells a Link of
 	// the same kind on which loop it is being called. nil means on none.

@@ -13,6 +13,19 @@ import (
 // That is what QoS 2 needs, and it is why nothing of QoS 2 is sent before its
 // entry is safe: a number that is lost in a crash is given to another message.
 
+// A mailbox's numbers begin at one made from the time of day, so that those of a device
+// never go back, even when its Session has ended and its mailbox begun anew: some protocols
+// have clients remember the largest that they have seen.
+
+// mailboxEpoch is where the numbers of mailboxes count from: 2025-01-01, in Unix seconds.
+const mailboxEpoch = 1735689600
+
+// firstSeq is the number of the first entry of a mailbox made at now, of which the Packet
+// Identifier is id. It grows by maxPacketID a second, which is more than any one client takes.
+func firstSeq(now time.Time, id PacketID) uint64 {
+	return uint64(max(now.Unix()-mailboxEpoch, 0))*maxPacketID + uint64(id)
+}
+
 // packetIDOf is the Packet Identifier of the mailbox's entry seq.
 func packetIDOf(seq uint64) PacketID { return PacketID((seq-1)%maxPacketID + 1) }
 
@@ -28,7 +41,7 @@ func (s *Session) keepMailbox() {
 	if b := s.backlog; b != nil {
 		next = next.after(b.queued.len())
 	}
-	s.box.next = uint64(next)
+	s.box.next = firstSeq(s.app.broker.deadlines.wallNow(), next)
 	s.more().reader = reader{loaded: s.box.next - 1, sent: s.box.next - 1}
 }
 

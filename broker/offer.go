@@ -70,6 +70,8 @@ func (s *Session) send(sc *Scratch, it *item, id PacketID) Verdict {
 		Retain:          it.retain,
 		Dup:             it.dup,
 		PacketID:        id,
+		Seq:             it.seq,
+		Log:             it.log,
 		SubscriptionIDs: it.ids,
 		Via:             sc.via,
 	}

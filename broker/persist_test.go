@@ -98,7 +98,7 @@ func TestRepeat(t *testing.T) {
 		s = r.connect(t, "s", expiry(never), receiveMaximum(6))
 		var want []delivery
 		for _, n := range []int{1, 4, 6, 7, 8} {
-			want = append(want, delivery{topic: "t", payload: fmt.Sprint(n), qos: broker.QoS(1 + n%2), id: broker.PacketID(n), dup: true})
+			want = append(want, delivery{seq: first[0].seq + uint64(n-1), topic: "t", payload: fmt.Sprint(n), qos: broker.QoS(1 + n%2), id: broker.PacketID(n), dup: true})
 		}
 		if got := s.link.take(); fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s: got %v, want %v", how, got, want)

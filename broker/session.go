@@ -132,7 +132,7 @@ type extra struct {
 // box is the mailbox of a persistent Session.
 type box struct {
 	id           Mailbox // 0 is none
-	next         uint64  // seq of the next entry; the first is 1
+	next         uint64  // seq of the next entry; the first is firstSeq
 	count, bytes uint32
 }
 
