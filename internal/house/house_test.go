@@ -110,7 +110,7 @@ var forbidden = []struct {
 	why     string
 }{
 	{
-		below: []string{"broker/topic", "broker/mqtt/packet", "bridge/miop/packet"},
+		below: []string{"broker/topic", "broker/mqtt/packet", "bridge/miop/packet", "bridge/ximp/packet"},
 		imports: []string{"net", "time", "log", "log/slog", module + "broker", module + "storage", module + "hooks",
 			module + "center", module + "cluster", module + "bridge", module + "cmd"},
 		why: "a codec and an index are pure: no clock, no socket, no log, no sibling",
