@@ -115,6 +115,7 @@ func TestCollectorShowsEntry(t *testing.T) {
 		"holdfast_authentications_total outcome=allowed":                            0,
 		"holdfast_tls_handshakes_total outcome=refused":                             0,
 		"holdfast_tls_handshakes_under_way":                                         0,
+		"holdfast_tls_handshake_rest_seconds_total":                                 0,
 	} {
 		if v, ok := got[name]; !ok || v != want {
 			t.Errorf("%s: got %v (there: %v), want %v", name, v, ok, want)

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // ErrBusy closes a connection for whose TLS handshake there is no place.
@@ -17,29 +18,58 @@ const maxPending = 64 << 10
 // handshakes are those of an engine that are under way. Each has a goroutine,
 // since crypto/tls cannot resume a handshake, but only as many compute at the
 // same time as there are slots: one that waits for its peer gives its slot back,
-// so that slow peers hold up nobody.
+// so that slow peers hold up nobody. A slot rests after computing while the loops
+// are busy: see restAfter.
 //
 //	computing <= cap(slots); under way <= queue; of one address <= perAddr
 type handshakes struct {
 	// static
-	slots   chan struct{}
+	slots   chan time.Duration // the free ones, each with the engine's time until which it rests
 	queue   int
 	perAddr int
+	now     func() time.Duration        // since the engine's start
+	load    func(now time.Duration) int // of the loops, in percent
 
 	done, failed, refused atomic.Uint64
+	rested                atomic.Int64 // nanoseconds that handshakes have waited for slots to rest
 
 	mu       sync.Mutex
 	underWay int
 	byAddr   map[netip.Addr]int
 }
 
-func newHandshakes(cfg Config) *handshakes {
-	return &handshakes{
-		slots:   make(chan struct{}, cfg.HandshakeWorkers),
-		queue:   cfg.HandshakeQueue,
-		perAddr: cfg.HandshakesPerAddr,
+func newHandshakes(e *Engine) *handshakes {
+	m := &loadMeter{loops: e.cfg.Loops, worked: e.turnTime}
+	hs := &handshakes{
+		slots:   make(chan time.Duration, e.cfg.HandshakeWorkers),
+		queue:   e.cfg.HandshakeQueue,
+		perAddr: e.cfg.HandshakesPerAddr,
+		now:     e.now,
+		load:    m.load,
 		byAddr:  make(map[netip.Addr]int),
 	}
+	for range cap(hs.slots) {
+		hs.slots <- 0
+	}
+	return hs
+}
+
+// take waits for a slot, and until that has rested. It returns when computing begins.
+func (hs *handshakes) take() (began time.Duration) {
+	until := <-hs.slots
+	now := hs.now()
+	if d := until - now; d > 0 {
+		time.Sleep(d)
+		hs.rested.Add(int64(d))
+		now = hs.now()
+	}
+	return now
+}
+
+// give gives back a slot that has computed since began.
+func (hs *handshakes) give(began time.Duration) {
+	now := hs.now()
+	hs.slots <- now + restAfter(now-began, hs.load(now))
 }
 
 // enter takes a place, or returns false if there is none. Unix sockets have no
@@ -110,7 +140,8 @@ type handshake struct {
 	more   chan struct{}                // something has changed below; has room for one
 
 	// owned by the goroutine until it ends, then by the loop
-	err error
+	err   error
+	began time.Duration // when it began to compute, while it has a slot
 
 	// guarded by mu
 	mu     sync.Mutex
@@ -126,9 +157,9 @@ func (h *handshake) start() {
 }
 
 func (h *handshake) run() {
-	h.pool.slots <- struct{}{}
+	h.began = h.pool.take()
 	h.err = h.wire.tls.Handshake()
-	<-h.pool.slots
+	h.pool.give(h.began)
 	h.pool.leave(h.addr)
 	if h.err != nil {
 		h.pool.failed.Add(1)
@@ -177,9 +208,9 @@ func (h *handshake) read(b []byte) (int, error) {
 		if end != nil {
 			return 0, end
 		}
-		<-h.pool.slots
+		h.pool.give(h.began)
 		<-h.more
-		h.pool.slots <- struct{}{}
+		h.began = h.pool.take()
 	}
 }
 

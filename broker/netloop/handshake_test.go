@@ -96,8 +96,8 @@ func TestStalledHandshakes(t *testing.T) {
 		if st := e.Stats(); st.HandshakesFailed != stalled {
 			t.Errorf("%d handshakes failed, want %d", st.HandshakesFailed, stalled)
 		}
-		if hs := e.handshakes; hs.underWay != 0 || len(hs.byAddr) != 0 || len(hs.slots) != 0 {
-			t.Errorf("%d under way, of %d addresses, %d computing after Shutdown", hs.underWay, len(hs.byAddr), len(hs.slots))
+		if hs := e.handshakes; hs.underWay != 0 || len(hs.byAddr) != 0 || len(hs.slots) != 1 {
+			t.Errorf("%d under way, of %d addresses, %d of 1 slots free after Shutdown", hs.underWay, len(hs.byAddr), len(hs.slots))
 		}
 	})
 }

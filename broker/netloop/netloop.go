@@ -47,7 +47,9 @@
 // is the one thing that leaves the loop: it begins when a whole ClientHello
 // has come, has a goroutine while it lasts, and holds one of
 // Config.HandshakeWorkers slots only while it computes, so that peers which
-// stall hold up nobody. How many are under way is bounded, also by address.
+// stall hold up nobody. How many are under way is bounded, also by address. While
+// the loops are busy, a slot that has computed rests for up to nine times as long, so
+// that a storm of handshakes leaves established connections the processors.
 // An exit does the same for a connection that we make ([DialConfig]).
 //
 // From then on input is decrypted and unframed on the loop as it is read, and
@@ -194,7 +196,8 @@ type Engine struct {
 // New starts an engine. Shutdown ends it.
 func New(cfg Config) (*Engine, error) {
 	cfg = cfg.withDefaults()
-	e := &Engine{cfg: cfg, start: cfg.Now(), listeners: make(map[*Listener]struct{}), handshakes: newHandshakes(cfg)}
+	e := &Engine{cfg: cfg, start: cfg.Now(), listeners: make(map[*Listener]struct{})}
+	e.handshakes = newHandshakes(e)
 	e.dialCtx, e.stopDials = context.WithCancel(context.Background())
 	for i := range cfg.Loops {
 		l, err := newLoop(e, i)

@@ -29,6 +29,7 @@ func (l *Loop) runPortable() {
 		l.turnMu.Lock()
 		l.now = l.engine.now()
 		l.afterEvents()
+		l.stats.turn(l.engine.now() - l.now)
 		if l.isStopped() {
 			l.drain()
 			l.turnMu.Unlock()

@@ -22,11 +22,13 @@ type Stats struct {
 	HandshakesFailed  uint64 // those that did not
 	HandshakesRefused uint64 // those for which there was no place
 
-	HandshakesUnderWay int // those that have begun and not ended
-	BytesIn            uint64
-	BytesOut           uint64
-	Turns              [TurnBuckets]uint64 // turns of the loops by duration
-	TurnTime           time.Duration       // spent in turns, all loops together
+	HandshakesUnderWay int           // those that have begun and not ended
+	HandshakesRested   time.Duration // that handshakes have been held up, in favour of established connections
+
+	BytesIn  uint64
+	BytesOut uint64
+	Turns    [TurnBuckets]uint64 // turns of the loops by duration
+	TurnTime time.Duration       // spent in turns, all loops together
 }
 
 // loopStats are written by one loop and read by anybody.
@@ -56,14 +58,23 @@ func (e *Engine) Stats() Stats {
 		HandshakesRefused: e.handshakes.refused.Load(),
 
 		HandshakesUnderWay: e.handshakes.count(),
+		HandshakesRested:   time.Duration(e.handshakes.rested.Load()),
 	}
+	st.TurnTime = e.turnTime()
 	for _, l := range e.loops {
 		st.BytesIn += l.stats.bytesIn.Load()
 		st.BytesOut += l.stats.bytesOut.Load()
-		st.TurnTime += time.Duration(l.stats.turnTime.Load())
 		for i := range st.Turns {
 			st.Turns[i] += l.stats.turns[i].Load()
 		}
 	}
 	return st
+}
+
+// turnTime is how long all loops together have spent in turns.
+func (e *Engine) turnTime() (d time.Duration) {
+	for _, l := range e.loops {
+		d += time.Duration(l.stats.turnTime.Load())
+	}
+	return d
 }
