@@ -116,18 +116,15 @@ type Scratch struct {
 	given    []Mailbox  // that have the QoS 2 publish which is going on
 	skip     []Mailbox  // that had it before
 	entry    Entry
-	retained Message    // that is being sent
-	print    uint64     // of the QoS 2 publish that is going on, as its client has sent it
-	gone     []*Session // have left RAM and are in the registry still
-	Counters Counters
-	gauges   gauges
+	retained Message            // that is being sent
+	print    uint64             // of the QoS 2 publish that is going on, as its client has sent it
+	gone     []*Session         // have left RAM and are in the registry still
+	apps     map[*App]*Counters // changed by the owner, with the Broker's mu held
+	app      *App               // whose counters are at hand
+	counters *Counters
+	inflight gauge // a delta, like all of this type: only the sum over all Scratches means something
 
 	publication Publication // that hooks are asked about
-}
-
-// gauges are deltas: only their sum over all Scratches means something.
-type gauges struct {
-	connected, sessions, queued, queuedBytes, waiting, inflight gauge
 }
 
 type gauge struct{ v atomic.Int64 }
@@ -136,7 +133,7 @@ func (g *gauge) add(n int) { g.v.Store(g.v.Load() + int64(n)) }
 
 // NewScratch returns working memory; via is handed to Links as Delivery.Via.
 func (b *Broker) NewScratch(via any) *Scratch {
-	sc := &Scratch{broker: b, hooks: b.hooks, via: via}
+	sc := &Scratch{broker: b, hooks: b.hooks, via: via, apps: make(map[*App]*Counters)}
 	b.mu.Lock()
 	b.scratches = append(b.scratches, sc)
 	b.mu.Unlock()
@@ -175,8 +172,12 @@ type App struct {
 	index    *topic.Index[*Session]
 	retained *topic.Retained[*retained]
 	retainMu sync.Mutex // has RAM and Store change in one order
-	shards   [sessionShards]sessionShard
-	pauses   atomic.Uint64 // of clients that have published too fast
+
+	systemRetained int // retained messages below $SYS; guarded by retainMu
+	shards         [sessionShards]sessionShard
+	number         int // in the order in which they have come up
+	limits         AppLimits
+	usage          appUsage
 
 	broadcastTopic string        // "broadcast/" and the name
 	logMu          sync.Mutex    // has the log and the Sessions see broadcasts in one order
@@ -192,10 +193,17 @@ func (b *Broker) App(name string) *App {
 		a = &App{
 			broker:   b,
 			name:     name,
+			number:   len(b.apps),
 			index:    topic.NewIndex[*Session](),
 			retained: topic.NewRetained[*retained](),
 
 			broadcastTopic: "broadcast/" + name,
+		}
+		if f := b.cfg.AppLimits; f != nil {
+			a.limits = f(name)
+		}
+		if a.limits.MaxRetained == 0 {
+			a.limits.MaxRetained = b.cfg.MaxRetained
 		}
 		a.logEnd.Store(b.store.LogEnd(name))
 		for i := range a.shards {
@@ -230,39 +238,15 @@ func (b *Broker) Stats() Stats {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, a := range b.apps {
-		st.Subscriptions += int64(a.index.Len())
-		st.SharedGroups += int64(a.index.Groups())
-		st.Retained += int64(a.retained.Len())
-		st.Pauses += a.pauses.Load()
+		st.addApp(a)
 	}
 	for _, sc := range b.scratches {
-		st.addScratch(sc)
+		st.Inflight += sc.inflight.v.Load()
+		for _, c := range sc.apps {
+			st.addCounters(c)
+		}
 	}
 	return st
-}
-
-func (st *Stats) addScratch(sc *Scratch) {
-	g, c := &sc.gauges, &sc.Counters
-	st.Connected += g.connected.v.Load()
-	st.Sessions += g.sessions.v.Load()
-	st.Queued += g.queued.v.Load()
-	st.QueuedBytes += g.queuedBytes.v.Load()
-	st.Waiting += g.waiting.v.Load()
-	st.Inflight += g.inflight.v.Load()
-	for q := range 3 {
-		st.Received[q] += c.Received[q].Value()
-		st.Delivered[q] += c.Delivered[q].Value()
-	}
-	st.BytesIn += c.BytesIn.Value()
-	st.BytesOut += c.BytesOut.Value()
-	st.NoMatch += c.NoMatch.Value()
-	st.Refused += c.Refused.Value()
-	st.Rejected += c.Rejected.Value()
-	st.Discarded += c.Discarded.Value()
-	st.Deferred += c.Deferred.Value()
-	for r := range c.Dropped {
-		st.Dropped[DropReason(r).String()] += c.Dropped[r].Value()
-	}
 }
 
 // Name is the App's.

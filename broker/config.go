@@ -58,6 +58,9 @@ type Config struct {
 	// SlowConsumerTimeout is how long a client may hold up publishers without
 	// taking anything before its connection is ended. Default 20 s.
 	SlowConsumerTimeout time.Duration
+	// AppLimits returns the bounds of an App, which is made: it is called once for each, with a lock held, and must not block.
+	// nil is none.
+	AppLimits func(app string) AppLimits
 	// Throttle says how fast clients may publish. nil lets them publish as fast as they like.
 	Throttle Throttle
 	// Hooks see and change what goes on, in this order. nil is none, which costs nothing.

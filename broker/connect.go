@@ -51,6 +51,18 @@ type pendingConnect struct {
 // Session.Start.
 func (b *Broker) Connect(sc *Scratch, c *Connect, done func(Connected)) {
 	c.Expiry = b.clampExpiry(c.Expiry)
+	if c.App.limits.MaxConnections > 0 {
+		if !c.App.admit(c.ClientID) {
+			done(Connected{Err: ErrQuotaExceeded})
+			return
+		}
+		done = c.App.dismissing(done)
+	}
+	b.connect(sc, c, done)
+}
+
+// connect is Connect for a client that its App has admitted.
+func (b *Broker) connect(sc *Scratch, c *Connect, done func(Connected)) {
 	for {
 		s := c.App.obtain(sc, c.ClientID)
 		s.mu.Lock()
@@ -114,7 +126,7 @@ func (b *Broker) connectClean(sc *Scratch, c *Connect, done func(Connected)) {
 	s := newSession(c.App, c.ClientID)
 	s.flags |= flagLoading // whoever finds it before it is attached waits
 	left := c.App.replace(sc, s)
-	sc.gauges.sessions.add(1)
+	c.App.usage.sessions.Add(1)
 	left.settle(sc)
 	s.mu.Lock()
 	s.flags &^= flagLoading
@@ -132,7 +144,7 @@ func (b *Broker) connectClean(sc *Scratch, c *Connect, done func(Connected)) {
 	}
 	s.attach(sc, c, false, done)
 	if next != nil {
-		b.Connect(sc, next.c, next.done)
+		b.connect(sc, next.c, next.done)
 	}
 }
 
@@ -169,7 +181,7 @@ func (s *Session) attach(sc *Scratch, c *Connect, present bool, done func(Connec
 	s.settleDeadlines(c.Will)
 	s.autoSubscribe(c)
 	r := Connected{Session: s, Epoch: epoch, Present: present, Expiry: s.expiry}
-	sc.gauges.connected.add(1)
+	s.app.usage.connected.Add(1)
 	if h := sc.hooks; h != nil {
 		s.tellEstablished(h, c, r)
 	}
@@ -251,7 +263,7 @@ func (c *connecting) Committed(err error) {
 		s.link = nil // the front closes it
 		s.tellDisconnected(sc, Disconnected{Reason: err, Ended: true})
 		s.extra.will = nil
-		sc.gauges.connected.add(-1)
+		s.app.usage.connected.Add(-1) // done dismisses it
 		s.finish(sc)
 	})
 	c.done(Connected{Err: err})
@@ -268,7 +280,7 @@ func (s *Session) detachOld(sc *Scratch) *Will {
 	s.link = nil
 	s.tellDisconnected(sc, Disconnected{Reason: ErrTakenOver})
 	s.app.broker.takeovers.Add(1)
-	sc.gauges.connected.add(-1)
+	s.app.left()
 	if x := s.extra; x != nil && x.will != nil && x.will.Delay == 0 {
 		return x.will
 	}

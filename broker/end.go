@@ -22,7 +22,7 @@ func (s *Session) Detach(sc *Scratch, epoch uint64, how Leave) {
 	}
 	s.link = nil
 	s.flags &^= flagReady | flagFull | flagHeld
-	sc.gauges.connected.add(-1)
+	s.app.left()
 	if how.Expiry != nil && s.lasting() { // v5 3.14.2.2.2: what was to end ends
 		s.expiry = s.app.broker.clampExpiry(*how.Expiry)
 	}
@@ -172,8 +172,7 @@ func (s *Session) retire(sc *Scratch, reason error) leftovers {
 	}
 	left := leftovers{session: s, subs: s.subs}
 	if s.persistent() {
-		sc.gauges.queued.add(-int(s.box.count))
-		sc.gauges.queuedBytes.add(-int(s.box.bytes))
+		s.app.hold(-int(s.box.count), -int(s.box.bytes))
 		if s.sharesMailbox() {
 			left.scan = sharedScan{app: s.app, box: s.box.id}
 			if !s.asleep() {
@@ -182,7 +181,7 @@ func (s *Session) retire(sc *Scratch, reason error) leftovers {
 		}
 	}
 	s.subs = nil
-	sc.gauges.sessions.add(-1)
+	s.app.usage.sessions.Add(-1)
 	if s.asleep() {
 		s.epoch.Store(0)
 		s.flags = flagEnded
@@ -193,7 +192,7 @@ func (s *Session) retire(sc *Scratch, reason error) leftovers {
 		s.link = nil
 		s.tellDisconnected(sc, Disconnected{Reason: reason, Ended: true})
 		s.app.broker.takeovers.Add(1)
-		sc.gauges.connected.add(-1)
+		s.app.left()
 	}
 	s.epoch.Store(0)
 	s.flags = s.flags&(flagLoading|flagWake) | flagEnded
@@ -237,7 +236,7 @@ func (s *Session) retireWindow(sc *Scratch, left *leftovers) {
 			left.shared = append(left.shared, h.item)
 		}
 	}
-	sc.gauges.inflight.add(-w.unacked)
+	sc.inflight.add(-w.unacked)
 	w.states.drop()
 	w.recycle()
 	s.window = nil
@@ -251,8 +250,7 @@ func (s *Session) retireBacklog(sc *Scratch, left *leftovers) {
 	for b.queued.len() > 0 {
 		it := b.queued.pop()
 		if it.seq == 0 {
-			sc.gauges.queued.add(-1)
-			sc.gauges.queuedBytes.add(-it.msg.size())
+			s.app.hold(-1, -it.msg.size())
 		}
 		if it.addressed {
 			continue // it is in the mailbox
@@ -265,7 +263,7 @@ func (s *Session) retireBacklog(sc *Scratch, left *leftovers) {
 	}
 	for b.waiting.len() > 0 {
 		it := b.waiting.pop()
-		sc.gauges.waiting.add(-1)
+		s.app.await(-1, -it.msg.size())
 		switch { // its publisher waits for what becomes of it
 		case it.group != nil:
 			left.shared = append(left.shared, it)

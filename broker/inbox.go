@@ -23,12 +23,17 @@ func inboxOwner(name string) (clientID string, ok bool) {
 // been. The message is kept until the device acknowledges it, also across Clean
 // Start and the end of its Session. Such a message is never retained.
 func (a *App) offerInbox(sc *Scratch, m *Message, clientID string) Result {
-	it := item{msg: m, qos: m.QoS, addressed: true}
+	return a.offerMail(sc, item{msg: m, qos: m.QoS, addressed: true}, clientID)
+}
+
+// offerMail is offerInbox for a message that may have been in another Session's mailbox.
+func (a *App) offerMail(sc *Scratch, it item, clientID string) Result {
+	m := it.msg
 	if m.QoS == 0 {
 		if s := a.find(clientID); s != nil {
 			return s.offer(sc, &it)
 		}
-		sc.drop(ConnectionID{App: a.name, ClientID: clientID}, m, DropOffline)
+		sc.drop(a, ConnectionID{App: a.name, ClientID: clientID}, m, DropOffline)
 		return NoSubscribers
 	}
 	for {
@@ -58,7 +63,7 @@ func (a *App) handMail(sc *Scratch, clientID string, it item) {
 	op := it.op
 	outer, attended := sc.op, sc.attended
 	sc.op, sc.attended = op, op != nil
-	r := a.offerInbox(sc, it.msg, clientID)
+	r := a.offerMail(sc, item{msg: it.msg, qos: it.msg.QoS, addressed: true, owed: op == nil}, clientID)
 	if op != nil {
 		op.finish(r)
 	}

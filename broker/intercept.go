@@ -103,10 +103,10 @@ func (p *Publish) from() ConnectionID {
 func (sc *Scratch) pass(p *Publish, r Interception) Result {
 	switch r {
 	case Reject:
-		sc.Counters.Rejected.add(1)
+		sc.of(p.App).Rejected.add(1)
 		return Rejected
 	case Drop:
-		sc.Counters.Discarded.add(1)
+		sc.of(p.App).Discarded.add(1)
 		return Accepted
 	case Pass:
 	}

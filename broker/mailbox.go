@@ -117,8 +117,7 @@ func (s *Session) appendMailbox(sc *Scratch, k *item, op *publishOp) {
 	b.next++
 	b.count++
 	b.bytes += uint32(a.size)
-	sc.gauges.queued.add(1)
-	sc.gauges.queuedBytes.add(a.size)
+	s.app.hold(1, a.size)
 	e := &sc.entry
 	*e = Entry{
 		Seq: k.seq, Log: k.log, Message: k.msg, QoS: k.qos, Retain: k.retain, Addressed: k.addressed, SubscriptionIDs: k.ids,
@@ -154,8 +153,7 @@ func (s *Session) unstore(sc *Scratch, it *item) {
 		}
 		s.app.broker.store.Remove(s.box.id, it.seq, it.msg.Body)
 	default:
-		sc.gauges.queued.add(-1)
-		sc.gauges.queuedBytes.add(-size)
+		s.app.hold(-1, -size)
 	}
 }
 

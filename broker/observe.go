@@ -202,12 +202,12 @@ func (s *Session) tellDisconnected(sc *Scratch, e Disconnected) {
 
 // dropped counts that m does not reach the Session, and tells.
 func (s *Session) dropped(sc *Scratch, m *Message, why DropReason) {
-	sc.drop(s.connection(), m, why)
+	sc.drop(s.app, s.connection(), m, why)
 }
 
-// drop counts that m does not reach a Session, and tells.
-func (sc *Scratch) drop(id ConnectionID, m *Message, why DropReason) {
-	sc.Counters.Dropped[why].add(1)
+// drop counts that m does not reach a Session of the App, and tells.
+func (sc *Scratch) drop(a *App, id ConnectionID, m *Message, why DropReason) {
+	sc.of(a).Dropped[why].add(1)
 	if h := sc.hooks; h != nil && len(h.dropped) > 0 {
 		tell(h.dropped, &Dropped{ConnectionID: id, Message: m.Keep(), Reason: why})
 	}

@@ -77,8 +77,9 @@ func (s *Session) send(sc *Scratch, it *item, id PacketID) Verdict {
 	}
 	v := s.link.Deliver(d)
 	if v == Sent {
-		sc.Counters.Delivered[it.qos].add(1)
-		sc.Counters.BytesOut.add(uint64(len(it.msg.Payload)))
+		c := sc.of(s.app)
+		c.Delivered[it.qos].add(1)
+		c.BytesOut.add(uint64(len(it.msg.Payload)))
 		if h := sc.hooks; h != nil {
 			s.tellDelivered(h, d)
 		}
@@ -118,7 +119,7 @@ func (s *Session) inFlight(sc *Scratch, it *item) {
 		r := &s.extra.reader
 		r.sent = max(r.sent, it.seq)
 	}
-	sc.gauges.inflight.add(1)
+	sc.inflight.add(1)
 }
 
 // keep returns it with nothing borrowed and no publisher waiting.
@@ -133,6 +134,9 @@ func (it *item) keep() item {
 
 // take keeps it until it can be sent, or has its publisher wait, or refuses.
 func (s *Session) take(sc *Scratch, it *item) Result {
+	if !s.mayKeep(it) {
+		return QuotaExceeded
+	}
 	unknown := s.has(flagLoading) // what the mailbox holds
 	if !unknown && (s.backlog == nil || s.backlog.waiting.len() == 0) && s.makeRoom(sc, it.msg.size()) {
 		k := it.keep()
@@ -150,12 +154,16 @@ func (s *Session) take(sc *Scratch, it *item) Result {
 	b := s.pending()
 	b.waiting.push(k)
 	b.waitingBytes += k.msg.size()
-	sc.gauges.waiting.add(1)
+	s.app.await(1, k.msg.size())
 	if b.waiting.len() == 1 && s.link != nil {
 		s.watchProgress()
 	}
 	return Accepted
 }
+
+// mayKeep tells whether the App has room to keep it. What has been accepted before is only moved, and what is in the
+// App's log has its bound there.
+func (s *Session) mayKeep(it *item) bool { return it.owed || it.log != 0 || s.app.keeps(it.msg.size()) }
 
 // waitsFor is what is told when the message is in the mailbox; nil if it is kept in RAM.
 func (s *Session) waitsFor(sc *Scratch, it *item) *publishOp {
@@ -174,6 +182,9 @@ func (s *Session) offerAsleep(sc *Scratch, it *item) Result {
 	if it.qos == 0 {
 		s.dropped(sc, it.msg, DropOffline)
 		return Accepted
+	}
+	if !s.mayKeep(it) {
+		return QuotaExceeded
 	}
 	if !s.has(flagUncounted) && s.fits(it.msg.size()) && (!it.addressed || s.mailRecorded()) {
 		k := it.keep()
@@ -230,8 +241,7 @@ func (s *Session) enqueue(sc *Scratch, k *item, op *publishOp) bool {
 	if s.persistent() {
 		s.appendMailbox(sc, k, op)
 	} else {
-		sc.gauges.queued.add(1)
-		sc.gauges.queuedBytes.add(k.msg.size())
+		s.app.hold(1, k.msg.size())
 	}
 	b := s.pending()
 	if k.seq != 0 && (s.behind() || b.queued.len() >= page || s.link == nil) {

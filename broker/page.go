@@ -116,7 +116,6 @@ func (s *Session) recountEmpty(sc *Scratch) {
 // setCount sets what the mailbox is known to hold.
 func (s *Session) setCount(sc *Scratch, count, bytes int) {
 	b := &s.box
-	sc.gauges.queued.add(count - int(b.count))
-	sc.gauges.queuedBytes.add(bytes - int(b.bytes))
+	s.app.hold(count-int(b.count), bytes-int(b.bytes))
 	b.count, b.bytes = uint32(count), uint32(bytes)
 }

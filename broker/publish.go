@@ -180,8 +180,9 @@ func (b *Broker) Publish(sc *Scratch, p *Publish) Result {
 				return r
 			}
 		}
-		sc.Counters.Received[m.QoS].add(1)
-		sc.Counters.BytesIn.add(uint64(len(m.Payload)))
+		c := sc.of(p.App)
+		c.Received[m.QoS].add(1)
+		c.BytesIn.add(uint64(len(m.Payload)))
 	}
 	sc.attended, sc.parked = p.Deferrer != nil, false
 	verdict := Pass
@@ -300,7 +301,7 @@ func (sc *Scratch) offerAll(p *Publish, log uint64) Result {
 		result = max(result, sc.offerGroup(m, g))
 	}
 	if n == 0 && log == 0 {
-		sc.Counters.NoMatch.add(1)
+		sc.of(p.App).NoMatch.add(1)
 		result = NoSubscribers
 	}
 	return result
@@ -315,7 +316,7 @@ func (sc *Scratch) conclude(p *Publish, result Result) Result {
 	case op.left.Load() == 1: // all that was waited for has come
 		result = max(result, Result(op.worst.Load()))
 	case p.Deferrer != nil:
-		sc.Counters.Deferred.add(1)
+		sc.of(p.App).Deferred.add(1)
 		op.done = p.Deferrer.Defer()
 		op.finish(result)
 		return Pending
@@ -323,7 +324,7 @@ func (sc *Scratch) conclude(p *Publish, result Result) Result {
 		op.finish(result)
 	}
 	if !result.OK() && result != Rejected {
-		sc.Counters.Refused.add(1)
+		sc.of(p.App).Refused.add(1)
 	}
 	if p.PacketID != 0 {
 		if again := p.Session.Conclude(p.PacketID, result); again != nil {

@@ -100,7 +100,7 @@ func (s *Session) admit(sc *Scratch) bool {
 		}
 		w := b.waiting.pop()
 		b.waitingBytes -= w.msg.size()
-		sc.gauges.waiting.add(-1)
+		s.app.await(-1, -w.msg.size())
 		some = s.acceptWaiting(sc, w) || some
 	}
 	if some && b.waiting.len() == 0 && s.extra != nil && s.extra.slowAt != 0 {

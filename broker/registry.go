@@ -31,7 +31,7 @@ func (a *App) obtain(sc *Scratch, clientID string) *Session {
 		s = newSession(a, strings.Clone(clientID))
 		s.flags |= flagLoading | flagWake
 		sh.m[s.clientID] = s
-		sc.gauges.sessions.add(1)
+		a.usage.sessions.Add(1)
 	}
 	return s
 }
@@ -98,8 +98,7 @@ func (s *Session) bequeath(to *Session) bool {
 
 // setGauges counts in what the mailbox holds.
 func (s *Session) setGauges(sc *Scratch) {
-	sc.gauges.queued.add(int(s.box.count))
-	sc.gauges.queuedBytes.add(int(s.box.bytes))
+	s.app.hold(int(s.box.count), int(s.box.bytes))
 }
 
 // recorded tells whether there is a record in the Store.

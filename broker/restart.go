@@ -88,7 +88,7 @@ func (r *restorer) session(key SessionKey, rec *SessionRecord) {
 		return // the Store is enough
 	}
 	r.broker.withScratch(func(sc *Scratch) {
-		sc.gauges.sessions.add(1)
+		a.usage.sessions.Add(1)
 		a.register(s)
 		r.ends = earlier(r.ends, s.ends())
 	})

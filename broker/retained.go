@@ -96,7 +96,8 @@ func (a *App) retain(sc *Scratch, m *Message) Result {
 		return Accepted
 	}
 	old, replaces := a.retained.Get(m.TopicName)
-	if !replaces && a.retained.Len() >= b.cfg.MaxRetained {
+	if !replaces && !isSystem(m.TopicName) && a.retained.Len()-a.systemRetained >= a.limits.MaxRetained {
+		a.refuse(LimitRetained)
 		if c.op != nil {
 			c.op.finish(QuotaExceeded)
 		}
@@ -105,6 +106,9 @@ func (a *App) retain(sc *Scratch, m *Message) Result {
 	k := m.Keep()
 	c.old = old
 	c.name, c.now = a.newRetained(k)
+	if !replaces && isSystem(c.name) {
+		a.systemRetained++
+	}
 	a.retained.Set(c.name, c.now)
 	if c.now.expires != 0 {
 		b.sweeper.expect(c.now.expires)
@@ -112,6 +116,9 @@ func (a *App) retain(sc *Scratch, m *Message) Result {
 	b.store.SetRetained(a.name, c.name, k, c)
 	return Accepted
 }
+
+// isSystem tells whether only the server publishes to name: that counts for no bound.
+func isSystem(name string) bool { return strings.HasPrefix(name, "$SYS/") }
 
 // retaining is a retained message that is being stored. It is the Store's Commit.
 type retaining struct {
@@ -131,6 +138,9 @@ func (c *retaining) Committed(err error) {
 				a.retained.Set(c.name, c.old)
 			} else {
 				a.retained.Delete(c.name)
+				if isSystem(c.name) {
+					a.systemRetained--
+				}
 			}
 		}
 		a.retainMu.Unlock()
@@ -145,6 +155,9 @@ func (b *Broker) restoreRetained(note func()) error {
 	return b.store.RetainedMessages(func(app string, m *Message) {
 		a := b.App(app)
 		name, r := a.newRetained(m)
+		if isSystem(name) {
+			a.systemRetained++
+		}
 		a.retained.Set(name, r)
 		if r.expires != 0 {
 			b.sweeper.expect(r.expires)

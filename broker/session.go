@@ -86,6 +86,7 @@ type item struct {
 	dup       bool
 	released  bool // QoS 2: only the release is owed
 	addressed bool // published to the device's inbox
+	owed      bool // its publisher has been answered, and another Session had it before
 	lost      bool // the Store has failed to keep it; it counts no more
 }
 

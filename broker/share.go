@@ -107,13 +107,14 @@ func (s *Session) offerMember(sc *Scratch, it *item) (r Result, ended bool) {
 func (a *App) handOn(sc *Scratch, it item) {
 	op := it.op
 	it.seq, it.log, it.dup, it.released, it.unsafe, it.op = 0, 0, false, false, nil, nil
+	it.owed = op == nil
 	sc.op, sc.attended = op, op != nil
 	r := Accepted
 	if it.group.Len() > 0 {
 		r = sc.offerShared(it.group, it)
 	}
 	if op == nil && (!r.OK() || it.group.Len() == 0) {
-		sc.drop(ConnectionID{App: a.name}, it.msg, DropSessionEnd)
+		sc.drop(a, ConnectionID{App: a.name}, it.msg, DropSessionEnd)
 	}
 	if sc.op != nil { // made by the offer if op is nil: then nobody waits for it
 		sc.op.finish(r)
@@ -181,5 +182,5 @@ func (c *sharedScan) handOn(sc *Scratch, e *Entry) {
 		c.app.handOn(sc, item{msg: e.Message, group: g})
 		return
 	}
-	sc.drop(ConnectionID{App: c.app.name}, e.Message, DropSessionEnd)
+	sc.drop(c.app, ConnectionID{App: c.app.name}, e.Message, DropSessionEnd)
 }

@@ -120,7 +120,7 @@ func (s *Session) doze(sc *Scratch) bool {
 	b.flash.giveBack(x)
 	b.deadlines.set(x, 0)
 	if w := s.window; w != nil {
-		sc.gauges.inflight.add(-w.unacked)
+		sc.inflight.add(-w.unacked)
 		w.states.drop()
 		w.recycle()
 	}
@@ -154,9 +154,8 @@ func (s *Session) doze(sc *Scratch) bool {
 // leaveRAM has the registry forget a Session that is in the Store alone.
 func (s *Session) leaveRAM(sc *Scratch) {
 	s.flags |= flagEnded // whoever finds it takes another look
-	sc.gauges.sessions.add(-1)
-	sc.gauges.queued.add(-int(s.box.count))
-	sc.gauges.queuedBytes.add(-int(s.box.bytes))
+	s.app.usage.sessions.Add(-1)
+	s.app.hold(-int(s.box.count), -int(s.box.bytes))
 	sc.gone = append(sc.gone, s)
 }
 

@@ -40,9 +40,9 @@ func (s *Session) refuseWaiting(sc *Scratch) []*publishOp {
 		return nil
 	}
 	var ops []*publishOp
+	s.app.await(-b.waiting.len(), -b.waitingBytes)
 	for b.waiting.len() > 0 {
 		ops = append(ops, b.waiting.pop().op)
-		sc.gauges.waiting.add(-1)
 	}
 	b.waitingBytes = 0
 	s.relax()

@@ -22,7 +22,7 @@ func (r DropReason) String() string {
 	return [...]string{"slow", "offline", "expired", "oversized", "oldest", "session_end"}[r]
 }
 
-// Counters count what one Scratch has done. They have one writer.
+// Counters count what one Scratch has done for one App. They have one writer.
 type Counters struct {
 	Received  [3]counter // PUBLISH from clients by QoS
 	Delivered [3]counter // deliveries to Sessions by QoS, repetitions included
@@ -74,4 +74,62 @@ type Stats struct {
 
 	HookPanics     map[string]uint64 // by HookKind
 	HookEventsLost map[string]uint64 // by Hook.ID: what a hook was not told because its queue was full
+}
+
+// addApp adds what there is of an App.
+func (s *Stats) addApp(a *App) {
+	u := &a.usage
+	s.Connected += u.connected.Load()
+	s.Sessions += u.sessions.Load()
+	s.Subscriptions += int64(a.index.Len())
+	s.SharedGroups += int64(a.index.Groups())
+	s.Retained += int64(a.retained.Len())
+	s.Queued += u.queued.Load()
+	s.QueuedBytes += u.queuedBytes.Load()
+	s.Waiting += u.waiting.Load()
+	s.Pauses += u.pauses.Load()
+}
+
+func (s *Stats) addCounters(c *Counters) {
+	for q := range 3 {
+		s.Received[q] += c.Received[q].Value()
+		s.Delivered[q] += c.Delivered[q].Value()
+	}
+	s.BytesIn += c.BytesIn.Value()
+	s.BytesOut += c.BytesOut.Value()
+	s.NoMatch += c.NoMatch.Value()
+	s.Refused += c.Refused.Value()
+	s.Rejected += c.Rejected.Value()
+	s.Discarded += c.Discarded.Value()
+	s.Deferred += c.Deferred.Value()
+	for r := range c.Dropped {
+		s.Dropped[DropReason(r).String()] += c.Dropped[r].Value()
+	}
+}
+
+// add adds what is counted by App.
+func (s *Stats) add(o *Stats) {
+	s.Connected += o.Connected
+	s.Sessions += o.Sessions
+	s.Subscriptions += o.Subscriptions
+	s.SharedGroups += o.SharedGroups
+	s.Retained += o.Retained
+	s.Queued += o.Queued
+	s.QueuedBytes += o.QueuedBytes
+	s.Waiting += o.Waiting
+	s.Pauses += o.Pauses
+	for q := range 3 {
+		s.Received[q] += o.Received[q]
+		s.Delivered[q] += o.Delivered[q]
+	}
+	s.BytesIn += o.BytesIn
+	s.BytesOut += o.BytesOut
+	s.NoMatch += o.NoMatch
+	s.Refused += o.Refused
+	s.Rejected += o.Rejected
+	s.Discarded += o.Discarded
+	s.Deferred += o.Deferred
+	for reason, n := range o.Dropped {
+		s.Dropped[reason] += n
+	}
 }

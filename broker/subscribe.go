@@ -60,6 +60,8 @@ func (s *Session) subscribe(sub Subscribe) error {
 		}
 	case len(s.subs) >= s.app.broker.cfg.MaxSubscriptions || s.filterBytes()+len(sub.TopicFilter) > maxFilterBytes:
 		return ErrQuotaExceeded
+	case !s.app.takesSubscription():
+		return ErrQuotaExceeded
 	default:
 		s.subs = append(slices.Clip(s.subs), sub)
 		if s.logged(&sub) {

@@ -47,7 +47,7 @@ func (m *Meter) Publish(now time.Duration, bytes int) (wait time.Duration) {
 		return 0
 	}
 	if wait = m.pace.Publish(now, bytes); wait > 0 {
-		m.app.pauses.Add(1)
+		m.app.usage.pauses.Add(1)
 	}
 	return wait
 }

@@ -132,7 +132,7 @@ func (c *conn) onConnected(r broker.Connected, answer *packet.ConnAck) {
 
 // connectCode is the Reason Code for a CONNECT that the broker has refused.
 func connectCode(err error) packet.ReasonCode {
-	if errors.Is(err, broker.ErrStoreFull) {
+	if errors.Is(err, broker.ErrStoreFull) || errors.Is(err, broker.ErrQuotaExceeded) {
 		return packet.QuotaExceeded
 	}
 	return packet.ServerUnavailable

@@ -106,6 +106,7 @@ func brokerConfig(c *config.Config) (broker.Config, error) {
 	subscriptions, err := s.AutoSubscriptions()
 	throttle, err2 := newThrottle(c)
 	return broker.Config{
+		AppLimits:           appLimits(c),
 		Throttle:            throttle,
 		MaxInflight:         s.MaxInflight,
 		MaxQueuedMessages:   s.MaxQueuedMessages,

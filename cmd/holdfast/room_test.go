@@ -19,7 +19,17 @@ func TestSettingsArrive(t *testing.T) {
 		MaxSubscriptions: 7, SlowConsumerTimeout: 8, MailboxPolicy: config.DropOldest, FlashSessions: 9, FlashBytes: 10,
 		InboxExpiry: 11, AutoSubscribe: config.Subscriptions{"qos=2 a/%c"},
 	}
+	c.Limits.AppMaxConnections = 100
+	c.Apps = config.Apps{"x": {MaxSubscriptions: new(101), MaxQueuedBytes: new(config.Size(102))}}
 	got, err := brokerConfig(c)
+	for app, want := range map[string]broker.AppLimits{
+		"x": {MaxConnections: 100, MaxRetained: 6, MaxSubscriptions: 101, MaxQueuedBytes: 102}, "y": {MaxConnections: 100, MaxRetained: 6},
+	} {
+		if got := got.AppLimits(app); got != want {
+			t.Errorf("App %s: got %+v, want %+v", app, got, want)
+		}
+	}
+	got.AppLimits = nil // functions are not compared
 	want := broker.Config{
 		MaxInflight: 1, MaxQueuedMessages: 2, MaxQueuedBytes: 3, MaxWaitingMessages: 4, MaxWaitingBytes: 5, MaxRetained: 6,
 		MaxSubscriptions: 7, SlowConsumerTimeout: 8, DropOldest: true, FlashSessions: 9, FlashBytes: 10, InboxExpiry: 11,

@@ -21,6 +21,7 @@ func TestNewThrottle(t *testing.T) {
 	} {
 		c := config.Default()
 		c.Limits = tt.limits
+		c.Apps = config.Apps{"free": {Messages: new(0), Bytes: new(config.Size(0)), ClientMessages: new(0), ClientBytes: new(config.Size(0))}}
 		th, err := newThrottle(c)
 		if err != nil {
 			t.Fatal(err)
@@ -30,6 +31,9 @@ func TestNewThrottle(t *testing.T) {
 				t.Errorf("%+v: got no throttle", tt.limits)
 			}
 			continue
+		}
+		if p := th.Pace("free", "1"); p != nil {
+			t.Errorf("%+v: an App without limits: got some", tt.limits)
 		}
 		th.Pace("a", "1").Publish(0, 20)
 		if got := th.Pace("a", "2").Publish(0, 40); got != tt.want {

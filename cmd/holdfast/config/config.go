@@ -61,6 +61,13 @@ type Config struct {
 	// clients may publish.
 	Limits Limits `yaml:"limits"`
 
+	// Apps has the limits of Apps that have others than limits says, by name, as in `apps: {meters: {max_connections: 1000}}`.
+	// A key that is left out is as there, 0 is no limit. The keys are `max_connections`, `max_subscriptions`,
+	// `max_queued_messages`, `max_queued_bytes`, `messages` and `bytes`, which stand for the settings of limits that begin with `app_`;
+	// `client_messages` and `client_bytes`; and `max_retained` instead of broker.max_retained. The App of clients that have no
+	// other is `default`. In the environment it is one line of YAML, `{meters: {max_connections: 1000}}`.
+	Apps Apps `yaml:"apps"`
+
 	// Broker holds the limits of sessions, messages and connections.
 	Broker Broker `yaml:"broker"`
 
@@ -157,8 +164,8 @@ func (a *Auth) hasJWT() bool {
 // ByCertificate tells whether clients are known by their certificates.
 func (a *Auth) ByCertificate() bool { return a.CertificateUser != "" || a.CertificateClientID != "" }
 
-// Limits bounds connections, and how fast clients publish. A connection that is over a limit is closed at once, before TLS.
-// 0 is no limit.
+// Limits bounds connections, Apps, and how fast clients publish. A connection that is over a limit of the node, its listener or its address
+// is closed at once, before TLS. 0 is no limit.
 type Limits struct {
 	// MaxConnections is the largest number of connections of the node.
 	MaxConnections int `yaml:"max_connections"`
@@ -185,6 +192,23 @@ type Limits struct {
 
 	// ClientBytes is how many bytes of PUBLISH packets one client may send a second; as many may come at once.
 	ClientBytes Size `yaml:"client_bytes"`
+
+	// AppMaxConnections is the largest number of clients of one App that are connected. Further ones get 0x97, in MQTT 3 return
+	// code 3; one that takes over its own connection is let in. This one and those below that begin with `app_` hold for each App for which apps
+	// says nothing else.
+	AppMaxConnections int `yaml:"app_max_connections"`
+
+	// AppMaxSubscriptions is the largest number of subscriptions of all Sessions of an App together. Further ones get 0x97, in MQTT 3
+	// 0x80.
+	AppMaxSubscriptions int `yaml:"app_max_subscriptions"`
+
+	// AppMaxQueuedMessages is the largest number of QoS 1 and 2 messages in the queues and mailboxes of all Sessions of an App
+	// together. A message that a Session would have to keep is refused beyond it, whatever broker.mailbox_policy says: with 0x97, in MQTT 3 by closing the
+	// connection after a while. docs/security.md tells what is counted.
+	AppMaxQueuedMessages int `yaml:"app_max_queued_messages"`
+
+	// AppMaxQueuedBytes bounds the same by bytes. It is at least max_packet_size.
+	AppMaxQueuedBytes Size `yaml:"app_max_queued_bytes"`
 
 	// AppMessages is how many messages all clients of an App together may publish a second; as many may come at once.
 	AppMessages int `yaml:"app_messages"`
@@ -350,6 +374,7 @@ func Default() *Config {
 		Data:      DefaultData,
 		LogLevel:  "info",
 		LogFormat: "text",
+		Apps:      Apps{},
 		Auth:      Auth{HTTPTimeout: 2 * time.Second, ForbiddenPublish: Refuse},
 		Broker: Broker{
 			MaxInflight:         32768,

@@ -74,7 +74,7 @@ func unknownKeys(path, section string, node *yaml.Node, t reflect.Type) []error 
 	var names []string
 	types := make(map[string]reflect.Type)
 	for field := range t.Fields() {
-		name := field.Tag.Get("yaml")
+		name, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
 		names = append(names, name)
 		types[name] = field.Type
 	}
@@ -87,6 +87,11 @@ func unknownKeys(path, section string, node *yaml.Node, t reflect.Type) []error 
 			faults = append(faults, fmt.Errorf("%s:%d: unknown key %q%s", path, key.Line, section+key.Value, didYouMean(key.Value, names)))
 		case ft.Kind() == reflect.Struct:
 			faults = append(faults, unknownKeys(path, section+key.Value+".", node.Content[i+1], ft)...)
+		case ft.Kind() == reflect.Map:
+			entries := node.Content[i+1].Content
+			for j := 0; j+1 < len(entries); j += 2 {
+				faults = append(faults, unknownKeys(path, section+key.Value+"."+entries[j].Value+".", entries[j+1], ft.Elem())...)
+			}
 		}
 	}
 	return faults

@@ -24,6 +24,7 @@ func TestGoodFiles(t *testing.T) {
 			LogLevel:       "debug",
 			LogFormat:      "json",
 			AllowAnonymous: true,
+			Apps:           Apps{"meters": {MaxConnections: new(1000), MaxQueuedBytes: new(Size(1 << 30)), ClientMessages: new(0)}},
 			Auth:           Auth{HTTPTimeout: 2 * time.Second, ForbiddenPublish: Refuse},
 			Broker: Broker{
 				Loops: 4, MaxInflight: 20, MaxQueuedMessages: 500, MaxQueuedBytes: 2 << 20, MaxWaitingMessages: 70, MaxWaitingBytes: 3 << 20,

@@ -151,8 +151,8 @@ func (l *Listener) options(raw string, u *url.URL) error {
 func (l *Listener) option(name, value string) error {
 	switch name {
 	case "app":
-		if value == "" || strings.ContainsAny(value, "/+#") || len(value) > 64 {
-			return fmt.Errorf("app %q: a name of 1 to 64 characters, without / + #", value)
+		if err := checkApp(value); err != nil {
+			return err
 		}
 		l.App = value
 	case "client-cert":

@@ -71,6 +71,9 @@ Durations are written with a unit, as in ` + "`30s`, `5m` or `24h`" + `; sizes a
 }
 
 func defaultText(s setting) string {
+	if s.value.Kind() == reflect.Map && s.value.Len() == 0 {
+		return "none"
+	}
 	if s.value.Kind() == reflect.Slice {
 		if s.value.Len() == 0 {
 			return "none"

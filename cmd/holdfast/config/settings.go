@@ -48,6 +48,12 @@ func (s setting) set(text string) error {
 		*p = strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 	case *Subscriptions:
 		*p = splitSubscriptions(text)
+	case *Apps:
+		apps, err := parseApps(text)
+		if err != nil {
+			return err
+		}
+		*p = apps
 	case *Size:
 		size, err := ParseSize(text)
 		if err != nil {

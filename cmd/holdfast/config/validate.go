@@ -33,7 +33,8 @@ func (c *Config) Validate() error {
 	c.checkAPI(&f)
 	c.TLS.check(&f)
 	c.Auth.check(&f)
-	c.Limits.check(&f)
+	c.Limits.check(&f, c.Broker.MaxPacketSize)
+	c.Apps.check(&f, c.Broker.MaxPacketSize)
 	if c.Data == "" {
 		f.add("data", "name a directory, or \"memory\" (Sessions and messages end with the process)")
 	}
@@ -130,7 +131,11 @@ func (a *Auth) check(f *faults) {
 	within(f, "auth.http_timeout", a.HTTPTimeout, 10*time.Millisecond, time.Minute)
 }
 
-func (l *Limits) check(f *faults) {
+func (l *Limits) check(f *faults, packet Size) {
+	within(f, "limits.app_max_connections", l.AppMaxConnections, 0, maxRetained)
+	within(f, "limits.app_max_subscriptions", l.AppMaxSubscriptions, 0, maxRetained)
+	within(f, "limits.app_max_queued_messages", l.AppMaxQueuedMessages, 0, maxRetained)
+	checkQuota(f, "limits.app_max_queued_bytes", l.AppMaxQueuedBytes, packet)
 	within(f, "limits.max_connections", l.MaxConnections, 0, maxRetained)
 	within(f, "limits.max_per_address", l.MaxPerAddress, 0, maxRetained)
 	within(f, "limits.connect_rate", l.ConnectRate, 0, maxRetained)

@@ -1,0 +1,195 @@
+package broker
+
+import (
+	"cmp"
+	"slices"
+	"sync/atomic"
+)
+
+// AppLimits bound one App. What is 0 has no bound.
+type AppLimits struct {
+	// MaxConnections bounds the clients that are connected. More are refused with ErrQuotaExceeded; one that takes over its own
+	// connection is not.
+	MaxConnections int
+	// MaxSubscriptions bounds the subscriptions of all Sessions. More are refused with ErrQuotaExceeded; a few more may get in at
+	// the same moment.
+	MaxSubscriptions int
+	// MaxRetained bounds the retained messages, below $SYS excepted. 0 is Config.MaxRetained.
+	MaxRetained int
+	// MaxQueuedMessages bounds the messages that all Sessions have in queues and mailboxes, or that wait for them, as
+	// AppStats.Queued and Waiting count them. A publish that a Session would have to keep is refused beyond it, whatever Config.DropOldest says;
+	// a few more may get in at the same moment.
+	MaxQueuedMessages int
+	// MaxQueuedBytes bounds the same by bytes.
+	MaxQueuedBytes int
+}
+
+// AppLimit is a bound of an App.
+type AppLimit uint8
+
+// Bounds.
+const (
+	LimitConnections AppLimit = iota
+	LimitSubscriptions
+	LimitRetained
+	LimitQueued
+	appLimits
+)
+
+func (l AppLimit) String() string {
+	return [...]string{"connections", "subscriptions", "retained", "queued"}[l]
+}
+
+// appUsage is what there is of an App, and what has been refused.
+type appUsage struct {
+	admitted     atomic.Int64 // connections that are or are about to be, if they have a bound
+	connected    atomic.Int64
+	sessions     atomic.Int64
+	queued       atomic.Int64
+	queuedBytes  atomic.Int64
+	waiting      atomic.Int64
+	waitingBytes atomic.Int64
+	pauses       atomic.Uint64 // of clients that have published too fast
+	refused      [appLimits]atomic.Uint64
+}
+
+// hold counts what queues and mailboxes hold more, or less.
+func (a *App) hold(messages, bytes int) {
+	a.usage.queued.Add(int64(messages))
+	a.usage.queuedBytes.Add(int64(bytes))
+}
+
+// await counts publishes that wait more, or less.
+func (a *App) await(messages, bytes int) {
+	a.usage.waiting.Add(int64(messages))
+	a.usage.waitingBytes.Add(int64(bytes))
+}
+
+// refuse counts that something is over a bound.
+func (a *App) refuse(l AppLimit) { a.usage.refused[l].Add(1) }
+
+// keeps tells whether the App may keep size bytes more.
+func (a *App) keeps(size int) bool {
+	l, u := &a.limits, &a.usage
+	if l.MaxQueuedMessages > 0 && u.queued.Load()+u.waiting.Load() >= int64(l.MaxQueuedMessages) ||
+		l.MaxQueuedBytes > 0 && u.queuedBytes.Load()+u.waitingBytes.Load()+int64(size) > int64(l.MaxQueuedBytes) {
+		a.refuse(LimitQueued)
+		return false
+	}
+	return true
+}
+
+// takesSubscription tells whether there may be one subscription more.
+func (a *App) takesSubscription() bool {
+	if most := a.limits.MaxSubscriptions; most > 0 && a.index.Len() >= most {
+		a.refuse(LimitSubscriptions)
+		return false
+	}
+	return true
+}
+
+// admit counts a client that wants in, and tells whether it may. If so, dismiss must be called when it has not got in, or is
+// gone. Whoever takes over a connection of its own may always.
+func (a *App) admit(clientID string) bool {
+	most := int64(a.limits.MaxConnections)
+	if most == 0 || a.usage.admitted.Add(1) <= most || a.isConnected(clientID) {
+		return true
+	}
+	a.usage.admitted.Add(-1)
+	a.refuse(LimitConnections)
+	return false
+}
+
+func (a *App) dismiss() {
+	if a.limits.MaxConnections > 0 {
+		a.usage.admitted.Add(-1)
+	}
+}
+
+// dismissing is done, which dismisses a client that has not got in.
+func (a *App) dismissing(done func(Connected)) func(Connected) {
+	return func(r Connected) {
+		if r.Err != nil {
+			a.dismiss()
+		}
+		done(r)
+	}
+}
+
+// isConnected tells whether the client of that Client Identifier is connected.
+func (a *App) isConnected(clientID string) bool {
+	s := a.find(clientID)
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.asleep() && s.link != nil
+}
+
+// left counts that a Session has lost its connection.
+func (a *App) left() {
+	a.usage.connected.Add(-1)
+	a.dismiss()
+}
+
+// of returns the counters of an App.
+func (sc *Scratch) of(a *App) *Counters {
+	if sc.app != a {
+		sc.turnTo(a)
+	}
+	return sc.counters
+}
+
+func (sc *Scratch) turnTo(a *App) {
+	sc.app, sc.counters = a, sc.apps[a]
+	if sc.counters == nil {
+		sc.counters = new(Counters)
+		sc.broker.mu.Lock() // others read the map
+		sc.apps[a] = sc.counters
+		sc.broker.mu.Unlock()
+	}
+}
+
+// AppStats is a snapshot of an App.
+type AppStats struct {
+	Name string
+	Stats
+
+	Limited map[string]uint64 // what was refused because of AppLimits, by AppLimit
+}
+
+// AppStats returns a snapshot of each App's counters, in the order in which they have come up. What belongs to the
+// node alone is 0.
+func (b *Broker) AppStats() []AppStats {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	apps := make([]*App, 0, len(b.apps))
+	for _, a := range b.apps {
+		apps = append(apps, a)
+	}
+	slices.SortFunc(apps, func(x, y *App) int { return cmp.Compare(x.number, y.number) })
+	all := make([]AppStats, len(apps))
+	for i, a := range apps {
+		all[i] = AppStats{Name: a.name, Stats: Stats{Dropped: make(map[string]uint64, dropReasons)}, Limited: make(map[string]uint64, appLimits)}
+		st := &all[i]
+		st.addApp(a)
+		for _, sc := range b.scratches {
+			if c := sc.apps[a]; c != nil {
+				st.addCounters(c)
+			}
+		}
+		for l := range appLimits {
+			st.Limited[l.String()] = a.usage.refused[l].Load()
+		}
+	}
+	return all
+}
+
+// Add adds the counters of another App.
+func (s *AppStats) Add(o *AppStats) {
+	s.add(&o.Stats)
+	for l, n := range o.Limited {
+		s.Limited[l] += n
+	}
+}

@@ -1,0 +1,46 @@
+package config
+
+import (
+	"reflect"
+	"testing"
+)
+
+// What an App has of its own counts instead of what all have, also 0.
+func TestLimitsOf(t *testing.T) {
+	c := Default()
+	c.Broker.MaxRetained = 1
+	c.Limits = Limits{
+		AppMaxConnections: 2, AppMaxSubscriptions: 3, AppMaxQueuedMessages: 4, AppMaxQueuedBytes: 5, AppMessages: 6, AppBytes: 7,
+		ClientMessages: 8, ClientBytes: 9,
+	}
+	c.Apps = Apps{
+		"all": {
+			new(12), new(13), new(11), new(14), new(Size(15)), new(16), new(Size(17)), new(18), new(Size(19)),
+		},
+		"some": {MaxConnections: new(0), ClientBytes: new(Size(0))},
+	}
+	for app, want := range map[string]AppLimits{
+		"all":     {12, 13, 11, 14, 15, 16, 17, 18, 19},
+		"some":    {0, 3, 1, 4, 5, 6, 7, 8, 0},
+		"default": {2, 3, 1, 4, 5, 6, 7, 8, 9},
+	} {
+		if got := c.LimitsOf(app); got != want {
+			t.Errorf("%s: got %+v, want %+v", app, got, want)
+		}
+	}
+}
+
+func TestAppsInEnvironment(t *testing.T) {
+	c := Default()
+	if err := applyEnv(c, []string{"HOLDFAST_APPS={meters: {max_connections: 5, bytes: 1KiB}, x: {}}"}); err != nil {
+		t.Fatal(err)
+	}
+	if want := (Apps{"meters": {MaxConnections: new(5), Bytes: new(Size(1024))}, "x": {}}); !reflect.DeepEqual(c.Apps, want) {
+		t.Errorf("got %+v, want %+v", c.Apps, want)
+	}
+	for _, bad := range []string{"x", "{x: 5}", "{x: {max_conections: 5}}", "{x: {messages: many}}"} {
+		if err := applyEnv(Default(), []string{"HOLDFAST_APPS=" + bad}); err == nil {
+			t.Errorf("%s: got no error", bad)
+		}
+	}
+}
