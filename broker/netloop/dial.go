@@ -137,20 +137,31 @@ func (e *exit) open(c *Conn, data []byte) {
 
 // hand gives the connection to h, with bytes of it that have come.
 func (c *Conn) hand(h Handler, data []byte) {
+	if c.wire.ws == nil {
+		c.handDecoded(h, data)
+		return
+	}
+	c.handDecoded(h, nil)
+	if !c.ended {
+		c.decoded(data)
+	}
+}
+
+// handDecoded is hand, for what has come out of the filters.
+func (c *Conn) handDecoded(h Handler, data []byte) {
 	c.h = h
 	c.opened()
-	w := c.wire
-	if c.ended {
-		return
-	}
-	if w.ws == nil {
+	if !c.ended {
 		c.plaintext(data, 0)
-		return
 	}
-	n, err := w.ws.take(w, data)
-	w.err = err
+}
+
+// decoded takes data of a WebSocket that has just been opened.
+func (c *Conn) decoded(data []byte) {
+	n, err := c.wire.ws.take(c.wire, data)
+	c.wire.err = err
 	c.plaintext(data[:n], 0)
-	w.conclude()
+	c.wire.conclude()
 }
 
 // OnWritable implements Handler.

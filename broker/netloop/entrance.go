@@ -27,6 +27,7 @@ const (
 	stageSniff                // its protocol is not known
 	stageTLS                  // a ClientHello is due
 	stageUpgrade              // a request for a WebSocket is due
+	stageMessage              // what is spoken in the WebSocket is not known
 	stageOpen                 // the listener's handler is next
 )
 
@@ -57,7 +58,7 @@ func (e *entrance) afterTLS() stage {
 	switch cfg := &e.ln.cfg; {
 	case cfg.Sniff != nil:
 		return stageSniff
-	case cfg.WebSocket != nil:
+	case cfg.webSockets():
 		return stageUpgrade
 	default:
 		return stageOpen
@@ -93,6 +94,12 @@ func (e *entrance) step(c *Conn, data []byte) (consumed int, goOn bool) {
 		e.handshake(c, data)
 	case stageUpgrade:
 		return e.upgrade(c, data)
+	case stageMessage:
+		if !e.sniffMessage(c, data) {
+			return 0, false
+		}
+		c.SetTimer(0)
+		c.handDecoded(e.newHandler(c), data)
 	default:
 		e.open(c, data)
 	}
@@ -124,15 +131,10 @@ func (e *entrance) readProxy(c *Conn, data []byte) (consumed int, goOn bool) {
 
 // sniff finds out the protocol. It takes no bytes: they are the protocol's.
 func (e *entrance) sniff(c *Conn, data []byte) (goOn bool) {
-	i, m := sniff(e.ln.sniffed[e.inTLS], data)
-	switch m {
-	case MatchMore:
-		return false
-	case MatchNo:
-		c.finish(ErrUnknownProtocol)
+	p := e.choose(c, e.ln.sniffed[e.inTLS], data)
+	if p == nil {
 		return false
 	}
-	p := e.ln.sniffed[e.inTLS][i]
 	switch p.Name {
 	case protocolTLS:
 		e.stage = stageTLS
@@ -143,6 +145,44 @@ func (e *entrance) sniff(c *Conn, data []byte) (goOn bool) {
 		if p.NewHandler != nil {
 			e.newHandler = p.NewHandler
 		}
+	}
+	return true
+}
+
+// choose returns which of the protocols the connection begins like. It returns
+// nil when it needs more bytes, or when it has closed the connection: it knows none.
+func (e *entrance) choose(c *Conn, protocols []Protocol, data []byte) *Protocol {
+	i, m := sniff(protocols, data)
+	switch m {
+	case MatchMore:
+		return nil
+	case MatchNo:
+		c.loop.engine.unknown.add(data)
+		if e.stage == stageMessage {
+			c.Close(CloseWith(closeUnsupported, ErrUnknownProtocol))
+		} else {
+			c.finish(ErrUnknownProtocol)
+		}
+		return nil
+	}
+	return &protocols[i]
+}
+
+// sniffMessage finds out the protocol that is spoken in a WebSocket.
+func (e *entrance) sniffMessage(c *Conn, data []byte) (goOn bool) {
+	p := e.choose(c, e.ln.cfg.Bare, data)
+	if p == nil {
+		return false
+	}
+	if ws := c.wire.ws; !p.Text {
+		if ws.text {
+			c.Close(violation(closeUnsupported, "text frame"))
+			return false
+		}
+		ws.takesText = false
+	}
+	if p.NewHandler != nil {
+		e.newHandler = p.NewHandler
 	}
 	return true
 }
@@ -181,7 +221,7 @@ func (e *entrance) shaken(c *Conn, err error, rest []byte) {
 
 // upgrade answers a request for a WebSocket.
 func (e *entrance) upgrade(c *Conn, data []byte) (consumed int, goOn bool) {
-	answer, n, err := e.ln.cfg.WebSocket.parseUpgrade(data)
+	up, n, err := parseUpgrade(&e.ln.cfg, data)
 	if no, ok := errors.AsType[*refusal](err); ok {
 		c.Write(c.loop, no.answer())
 		c.Close(err)
@@ -192,13 +232,18 @@ func (e *entrance) upgrade(c *Conn, data []byte) (consumed int, goOn bool) {
 	}
 	w := c.wire
 	c.mu.Lock()
-	w.ws = new(webSocket)
-	w.lead = answer
+	w.ws = &webSocket{takesText: up.bare}
+	w.lead = up.answer
 	c.filtered = true
 	c.mu.Unlock()
 	w.flush()
-	e.stage = stageOpen
-	return n, true
+	if !up.bare {
+		e.stage = stageOpen
+		return n, true
+	}
+	e.stage = stageMessage
+	c.decoded(data[n:])
+	return len(data), false
 }
 
 // open gives the connection to its listener's handler, and data with it.

@@ -43,8 +43,13 @@ type ListenConfig struct {
 	// WebSocket, if not nil, says which requests for a WebSocket are granted.
 	WebSocket *WebSocketConfig
 	// Sniff, if not nil, are the protocols that are told apart by their first
-	// bytes, the first that matches; TLS and WebSocket, if configured, come before them.
+	// bytes, the first that matches; TLS and WebSocket, if configured, come before
+	// them.
 	Sniff []Protocol
+	// Bare, if not nil, are the protocols spoken in WebSockets that are asked for
+	// at the path / without a subprotocol. They are told apart as Sniff says, by the
+	// first bytes within. It adds to WebSocket, or does without.
+	Bare []Protocol
 }
 
 // Names of the protocols that sniffing finds besides ListenConfig.Sniff.
@@ -61,10 +66,10 @@ func (e *Engine) Listen(ln net.Listener, newHandler func(*Conn) Handler, onError
 // prepare derives from the configuration what connections need.
 func (l *Listener) prepare() {
 	cfg := &l.cfg
-	l.plain = cfg.Admit == nil && cfg.Proxy == nil && cfg.TLS == nil && cfg.WebSocket == nil && cfg.Sniff == nil
+	l.plain = cfg.Admit == nil && cfg.Proxy == nil && cfg.TLS == nil && !cfg.webSockets() && cfg.Sniff == nil
 	if cfg.TLS != nil {
 		protos := []string{"mqtt"}
-		if cfg.WebSocket != nil {
+		if cfg.webSockets() {
 			protos = append(protos, "http/1.1") // what browsers offer for wss
 		}
 		l.tls = (&tlsConfigs{protos: protos}).root(cfg.TLS)
@@ -75,12 +80,15 @@ func (l *Listener) prepare() {
 		if cfg.TLS != nil && !inTLS {
 			ps = append(ps, Protocol{Name: protocolTLS, Match: matchTLS})
 		}
-		if cfg.WebSocket != nil {
+		if cfg.webSockets() {
 			ps = append(ps, Protocol{Name: protocolHTTP, Match: matchHTTP})
 		}
 		l.sniffed[inTLS] = append(ps, cfg.Sniff...)
 	}
 }
+
+// webSockets tells whether there may be any.
+func (cfg *ListenConfig) webSockets() bool { return cfg.WebSocket != nil || cfg.Bare != nil }
 
 // admit asks Admit, if there is one.
 func (l *Listener) admit(addr netip.Addr) (release func(), ok bool) {

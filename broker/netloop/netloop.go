@@ -188,6 +188,7 @@ type Engine struct {
 	acceptErrors atomic.Uint64
 	notAdmitted  atomic.Uint64
 	unopened     atomic.Uint64
+	unknown      unknownCounts
 
 	mu        sync.Mutex
 	listeners map[*Listener]struct{}

@@ -190,6 +190,9 @@ func (c *Conn) room(n int) []byte {
 	if c.out == nil {
 		c.out = outputPool.Get().(*output)
 	}
+	if c.packets() {
+		n += maxFrameHeader
+	}
 	c.out.grow(n)
 	return c.out.tail
 }
@@ -203,6 +206,9 @@ func (c *Conn) End(by *Loop, b []byte) { c.EndRef(by, b, nil) }
 // not change any more.
 func (c *Conn) EndRef(by *Loop, b, ref []byte) {
 	before := c.out.n
+	if c.packets() {
+		b = c.wire.ws.frame(b, len(c.out.tail), len(ref), opBinary)
+	}
 	c.out.n += len(b) - len(c.out.tail)
 	c.out.tail = b
 	c.out.addRef(ref)

@@ -27,17 +27,80 @@ type Protocol struct {
 	Match func(prefix []byte) Match
 	// NewHandler is as in ListenConfig, for this protocol. nil means that one.
 	NewHandler func(*Conn) Handler
+	// Text has the text messages of a WebSocket taken like binary ones, if this is
+	// one of ListenConfig.Bare. Whether they are UTF-8 is not looked at.
+	Text bool
 }
 
 // MatchMQTT recognises MQTT: it begins with a CONNECT, whose first byte is 0x10
 // (v5 [MQTT-3.1.0-1]).
 func MatchMQTT(prefix []byte) Match { return matchBytes(prefix, "\x10") }
 
-// matchTLS recognises a TLS handshake record of any version 3.x.
-func matchTLS(prefix []byte) Match { return matchBytes(prefix, "\x16\x03") }
+// MatchXIMP recognises XIMP: its first packet begins with the letters qh.
+func MatchXIMP(prefix []byte) Match { return matchBytes(prefix, "qh") }
 
-// matchHTTP recognises the request that asks for a WebSocket.
-func matchHTTP(prefix []byte) Match { return matchBytes(prefix, "GET ") }
+// MatchXIMPText recognises the text form of XIMP, which is spoken within WebSockets only.
+func MatchXIMPText(prefix []byte) Match { return matchBytes(prefix, "wx") }
+
+// MatchMIOP recognises MIOP 5 and 6: the version, and the opcode of a frame that
+// a client may begin with: Ping, Bind, Rebind or Handshake.
+func MatchMIOP(prefix []byte) Match {
+	m := max(matchBytes(prefix[:min(len(prefix), 3)], "\x00\x05\x00"), matchBytes(prefix[:min(len(prefix), 3)], "\x00\x06\x00"))
+	if m != MatchYes {
+		return m
+	}
+	if len(prefix) < 4 {
+		return MatchMore
+	}
+	switch prefix[3] {
+	case 0, 2, 10, 15:
+		return MatchYes
+	}
+	return MatchNo
+}
+
+// maxOldProps bounds the length of the properties in MatchOldMIOP.
+const maxOldProps = 4096
+
+// MatchOldMIOP recognises MIOP 0 to 4, which have no opcode: the version, a
+// length of properties that is not too large, and no data.
+func MatchOldMIOP(prefix []byte) Match {
+	for i, b := range prefix[:min(len(prefix), 8)] {
+		if i == 1 && b > 4 || i == 2 && b > maxOldProps>>8 || i == 3 && b != 0 && prefix[2] == maxOldProps>>8 ||
+			(i == 0 || i > 3) && b != 0 {
+			return MatchNo
+		}
+	}
+	if len(prefix) < 8 {
+		return MatchMore
+	}
+	return MatchYes
+}
+
+// matchTLS recognises a TLS handshake record of version 3.0 to 3.4.
+func matchTLS(prefix []byte) Match {
+	m := matchBytes(prefix, "\x16\x03")
+	switch {
+	case m == MatchYes && len(prefix) == 2:
+		return MatchMore
+	case m == MatchYes && prefix[2] > 4:
+		return MatchNo
+	}
+	return m
+}
+
+// httpMethods are those by which an HTTP request is recognised. All but the
+// first are refused, in the words of HTTP.
+var httpMethods = []string{"GET ", "POST ", "HEAD ", "OPTIONS "}
+
+// matchHTTP recognises an HTTP request, such as the one that asks for a WebSocket.
+func matchHTTP(prefix []byte) Match {
+	m := MatchNo
+	for _, method := range httpMethods {
+		m = max(m, matchBytes(prefix, method))
+	}
+	return m
+}
 
 func matchBytes(prefix []byte, magic string) Match {
 	switch {

@@ -95,10 +95,11 @@ func TestSniffUnknown(t *testing.T) {
 
 // FuzzSniff: more bytes never change a decision, and there is one by MaxSniff.
 func FuzzSniff(f *testing.F) {
-	for _, s := range []string{"\x10\x10", "LONGER", "LOST", "GET / HTTP/1.1", "\x16\x03\x01", "\xFF\xFF"} {
+	for _, s := range []string{"\x10\x10", "LONGER", "LOST", "GET / HTTP/1.1", "\x16\x03\x01", "\xFF\xFF", "qh", "\x00\x05\x00\x02", "\x00\x03\x10\x00\x00\x00\x00\x00"} {
 		f.Add([]byte(s))
 	}
 	protocols := append([]Protocol{{Name: protocolTLS, Match: matchTLS}, {Name: protocolHTTP, Match: matchHTTP}}, autoConfig(f).Sniff...)
+	protocols = append(protocols, nativeProtocols(f)...)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		decided, by := MatchMore, -1
 		for n := 1; n <= len(b); n++ {

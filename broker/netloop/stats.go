@@ -13,14 +13,15 @@ const TurnBuckets = 22
 
 // Stats are counters of an engine since its start.
 type Stats struct {
-	Open              int64  // connections whose socket is open
-	Accepted          uint64 // connections accepted
-	AcceptErrors      uint64 // errors of accept, such as no more descriptors
-	NotAdmitted       uint64 // connections that ListenConfig.Admit has refused
-	Unopened          uint64 // connections that ended before OnOpen, by their own or the peer's doing
-	Handshakes        uint64 // TLS handshakes that succeeded
-	HandshakesFailed  uint64 // those that did not
-	HandshakesRefused uint64 // those for which there was no place
+	Open              int64             // connections whose socket is open
+	Accepted          uint64            // connections accepted
+	AcceptErrors      uint64            // errors of accept, such as no more descriptors
+	NotAdmitted       uint64            // connections that ListenConfig.Admit has refused
+	Unknown           map[string]uint64 // connections closed for speaking what the listener does not, by their first two bytes, in hex, or "other"
+	Unopened          uint64            // connections that ended before OnOpen, by their own or the peer's doing
+	Handshakes        uint64            // TLS handshakes that succeeded
+	HandshakesFailed  uint64            // those that did not
+	HandshakesRefused uint64            // those for which there was no place
 
 	HandshakesUnderWay int           // those that have begun and not ended
 	HandshakesRested   time.Duration // that handshakes have been held up, in favour of established connections
@@ -52,6 +53,7 @@ func (e *Engine) Stats() Stats {
 		Accepted:          e.accepted.Load(),
 		AcceptErrors:      e.acceptErrors.Load(),
 		NotAdmitted:       e.notAdmitted.Load(),
+		Unknown:           e.unknown.counts(),
 		Unopened:          e.unopened.Load(),
 		Handshakes:        e.handshakes.done.Load(),
 		HandshakesFailed:  e.handshakes.failed.Load(),

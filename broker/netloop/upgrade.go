@@ -2,6 +2,7 @@ package netloop
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha1"
 	"encoding/base64"
 	"errors"
@@ -63,39 +64,68 @@ func refuse(status int, text string) error { return &refusal{status, text} }
 type upgrade struct {
 	host, key, version, protocol, origin string
 	upgrade, connection                  bool // name websocket and upgrade
+	offers                               bool // any subprotocol
 	keys                                 int
+}
+
+// granted is the answer to a request that is granted.
+type granted struct {
+	answer []byte
+	bare   bool // the WebSocket is one for ListenConfig.Bare
 }
 
 // parseUpgrade looks for a request for a WebSocket at the beginning of b. It
 // returns the answer that grants it and the request's size, 0 while it is not
 // complete. The error is a *refusal.
-func (cfg *WebSocketConfig) parseUpgrade(b []byte) (answer []byte, size int, err error) {
+func parseUpgrade(cfg *ListenConfig, b []byte) (g granted, size int, err error) {
 	if get := "GET "; !bytes.HasPrefix(b, []byte(get)[:min(len(get), len(b))]) {
-		return nil, 0, refuse(http.StatusBadRequest, "a WebSocket begins with GET")
+		return g, 0, refuse(http.StatusBadRequest, "a WebSocket begins with GET")
 	}
 	end := bytes.Index(b[:min(len(b), maxUpgradeSize)], []byte("\r\n\r\n"))
 	if end < 0 {
 		if len(b) >= maxUpgradeSize {
-			return nil, 0, refuse(http.StatusRequestHeaderFieldsTooLarge, "the request is too long")
+			return g, 0, refuse(http.StatusRequestHeaderFieldsTooLarge, "the request is too long")
 		}
-		return nil, 0, nil
+		return g, 0, nil
 	}
 	size = end + 4
 	line, headers, _ := strings.Cut(string(b[:end]), "\r\n")
-	if err := cfg.checkRequestLine(line); err != nil {
-		return nil, size, err
+	path, err := requestPath(line)
+	if err != nil {
+		return g, size, err
+	}
+	isBare := cfg.Bare != nil && path == "/"
+	isMQTT := cfg.WebSocket != nil && path == cfg.WebSocket.path()
+	if !isBare && !isMQTT {
+		return g, size, refuse(http.StatusNotFound, "there is nothing at this path")
 	}
 	u, err := parseHeaders(headers)
 	if err != nil {
-		return nil, size, err
+		return g, size, err
 	}
-	if err := cfg.check(u); err != nil {
-		return nil, size, err
+	g.bare = isBare && (!u.offers || !isMQTT)
+	if g.bare {
+		err = u.check()
+	} else {
+		err = cfg.WebSocket.check(u)
 	}
-	return fmt.Appendf(nil, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: %s\r\n\r\n",
-		acceptOf(u.key), u.protocol), size, nil
+	switch {
+	case err != nil:
+		return g, size, err
+	case g.bare && u.offers:
+		return g, size, refuse(http.StatusNotFound, "a subprotocol is not spoken at this path")
+	}
+	selected := ""
+	if !g.bare {
+		selected = "Sec-WebSocket-Protocol: " + u.protocol + "\r\n"
+	}
+	g.answer = fmt.Appendf(nil, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Accept: %s\r\n%s\r\n", acceptOf(u.key), selected)
+	return g, size, nil
 }
+
+// path is where WebSockets that speak MQTT are asked for.
+func (cfg *WebSocketConfig) path() string { return cmp.Or(cfg.Path, "/mqtt") }
 
 // acceptOf is the Sec-WebSocket-Accept that answers a key.
 func acceptOf(key string) string {
@@ -103,22 +133,17 @@ func acceptOf(key string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-func (cfg *WebSocketConfig) checkRequestLine(line string) error {
+// requestPath returns the path in a request line, without query.
+func requestPath(line string) (string, error) {
 	parts := strings.Split(line, " ")
 	if len(parts) != 3 || strings.ContainsFunc(line, isControl) || !strings.HasPrefix(parts[1], "/") {
-		return refuse(http.StatusBadRequest, "the request line is malformed")
+		return "", refuse(http.StatusBadRequest, "the request line is malformed")
 	}
 	if parts[2] != "HTTP/1.1" {
-		return refuse(http.StatusBadRequest, "a WebSocket needs HTTP/1.1")
+		return "", refuse(http.StatusBadRequest, "a WebSocket needs HTTP/1.1")
 	}
-	want := cfg.Path
-	if want == "" {
-		want = "/mqtt"
-	}
-	if path, _, _ := strings.Cut(parts[1], "?"); path != want {
-		return refuse(http.StatusNotFound, "there is nothing at this path")
-	}
-	return nil
+	path, _, _ := strings.Cut(parts[1], "?")
+	return path, nil
 }
 
 // isControl tells what may not be in a request; horizontal tabs may.
@@ -164,6 +189,7 @@ func parseHeaders(lines string) (u upgrade, err error) {
 
 // offer selects a subprotocol of a list.
 func (u *upgrade) offer(list string) {
+	u.offers = true
 	for offered := range strings.SplitSeq(list, ",") {
 		offered = strings.Trim(offered, " \t")
 		i := slices.Index(subprotocols, offered) // names differ by case, too
@@ -173,8 +199,23 @@ func (u *upgrade) offer(list string) {
 	}
 }
 
-// check decides upon a request.
+// check decides upon a request for a WebSocket that speaks MQTT.
 func (cfg *WebSocketConfig) check(u upgrade) error {
+	err := u.check()
+	switch {
+	case err != nil:
+		return err
+	case u.origin != "" && cfg.Origins != nil && !cfg.allows(u.origin):
+		return refuse(http.StatusForbidden, "pages of this origin may not connect")
+	case u.protocol == "":
+		// v5 [MQTT-6.0.0-3]: the client must offer it.
+		return refuse(http.StatusBadRequest, "the subprotocol mqtt must be offered")
+	}
+	return nil
+}
+
+// check decides whether it is a request for a WebSocket.
+func (u upgrade) check() error {
 	key, err := base64.StdEncoding.DecodeString(u.key)
 	switch {
 	case u.host == "":
@@ -185,11 +226,6 @@ func (cfg *WebSocketConfig) check(u upgrade) error {
 		return refuse(http.StatusUpgradeRequired, "the WebSocket version must be 13")
 	case err != nil || len(key) != 16 || u.keys != 1:
 		return refuse(http.StatusBadRequest, "Sec-WebSocket-Key must be 16 bytes in base64")
-	case u.origin != "" && cfg.Origins != nil && !cfg.allows(u.origin):
-		return refuse(http.StatusForbidden, "pages of this origin may not connect")
-	case u.protocol == "":
-		// v5 [MQTT-6.0.0-3]: the client must offer it.
-		return refuse(http.StatusBadRequest, "the subprotocol mqtt must be offered")
 	}
 	return nil
 }

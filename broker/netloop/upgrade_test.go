@@ -145,9 +145,10 @@ func FuzzUpgrade(f *testing.F) {
 	f.Add([]byte(upgradeRequest))
 	f.Add([]byte(strings.Replace(upgradeRequest, "Host", "Origin: x\r\nHost", 1) + "\x82\x80abcd"))
 	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
-	cfg := &WebSocketConfig{}
+	f.Add([]byte(bareRequest))
+	cfg := &ListenConfig{WebSocket: &WebSocketConfig{}, Bare: []Protocol{{Name: "x", Match: MatchXIMP}}}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		answer, size, err := cfg.parseUpgrade(b)
+		g, size, err := parseUpgrade(cfg, b)
 		if err != nil {
 			no := new(refusal)
 			if !errors.As(err, &no) || !errors.Is(err, ErrUpgrade) {
@@ -164,19 +165,23 @@ func FuzzUpgrade(f *testing.F) {
 			}
 			return
 		}
-		if _, n, err := cfg.parseUpgrade(b[:size-1]); n != 0 || err != nil {
+		if _, n, err := parseUpgrade(cfg, b[:size-1]); n != 0 || err != nil {
 			t.Errorf("without its last byte: size %d, error %v", n, err)
 		}
 		req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(b[:size])))
 		if err != nil {
 			t.Fatalf("granted %q, but: %v", b[:size], err)
 		}
-		if req.URL.Path != "/mqtt" && req.URL.EscapedPath() != "/mqtt" || !websocket.IsWebSocketUpgrade(req) || req.ContentLength > 0 {
+		path := "/mqtt"
+		if g.bare {
+			path = "/"
+		}
+		if req.URL.Path != path && req.URL.EscapedPath() != path || g.bare && len(req.Header["Sec-Websocket-Protocol"]) > 0 || !websocket.IsWebSocketUpgrade(req) || req.ContentLength > 0 {
 			t.Errorf("granted %q", b[:size])
 		}
-		resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(answer)), req)
+		resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(g.answer)), req)
 		if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
-			t.Errorf("answer %q: %v", answer, err)
+			t.Errorf("answer %q: %v", g.answer, err)
 		}
 	})
 }

@@ -63,6 +63,9 @@ type webSocket struct {
 	within  bool  // a message has begun and not ended
 	inFrame bool  // the header is complete
 	client  bool  // we are: what comes is not masked, what goes is
+
+	takesText bool // text messages are taken like binary ones
+	text      bool // there has been one
 }
 
 // take moves the application data in b to its beginning and returns how much
@@ -160,8 +163,11 @@ func (ws *webSocket) checkHeader() error {
 	}
 	switch ws.op {
 	case opText:
-		// v5 [MQTT-6.0.0-1]: MQTT travels in binary frames only.
-		return violation(closeUnsupported, "text frame")
+		if !ws.takesText { // v5 [MQTT-6.0.0-1]: MQTT travels in binary frames only.
+			return violation(closeUnsupported, "text frame")
+		}
+		ws.text = true
+		fallthrough
 	case opBinary:
 		if ws.within {
 			return violation(closeProtocol, "message within a message")
@@ -224,6 +230,10 @@ func closedByPeer(payload []byte) error {
 // needs an answer (RFC 6455, 5.5.3).
 func (w *wire) setPong(payload []byte) {
 	c := w.conn
+	if w.packets {
+		w.message(c.loop, opPong, payload)
+		return
+	}
 	if payload == nil {
 		payload = []byte{}
 	}

@@ -38,6 +38,7 @@ type wire struct {
 	sealing   int     // bytes of conn.out that are being encrypted
 	lead      []byte  // goes before the first frame: the answer to an upgrade
 	pong      []byte  // payload of the Pong that is due; nil for none
+	packets   bool    // conn.out consists of frames already, one for each packet
 	closeCode uint16  // of the Close frame; 0 until there is a reason to close
 	bye       bool    // Close frame and close_notify are encoded, nothing may follow
 	broken    bool    // TLS has failed: output can only be dropped
@@ -74,11 +75,6 @@ func (w *wire) conclude() {
 	c := w.conn
 	if w.err == nil || c.ended || c.held() || c.due() {
 		return
-	}
-	if closing, ok := errors.AsType[*wsClose](w.err); ok {
-		c.mu.Lock()
-		w.closeCode = closing.code
-		c.mu.Unlock()
 	}
 	c.Close(w.err)
 }
@@ -246,7 +242,7 @@ func (w *wire) front(dst []byte, n int, bye bool) []byte {
 		dst = w.ws.controlFrame(dst, opPong, w.pong)
 		w.pong = nil
 	}
-	if n > 0 {
+	if n > 0 && !w.packets {
 		dst = w.ws.frameHeader(dst, opBinary, n)
 	}
 	if bye {
@@ -292,8 +288,10 @@ func (w *wire) put(b []byte) {
 
 // closingLocked notes why the connection is closed, for the Close frame.
 func (w *wire) closingLocked(err error) {
+	closing, ok := errors.AsType[*wsClose](err)
 	switch {
-	case w.closeCode != 0:
+	case ok:
+		w.closeCode = closing.code
 	case errors.Is(err, ErrShutdown):
 		w.closeCode = closeGoingAway
 	default:
