@@ -4,6 +4,7 @@ package center
 var (
 	connectionsRefused = counter("connections_refused_total", "Connections closed before a byte was read, by reason.", "reason")
 	connectionsUnopen  = counter("connections_unopened_total", "Connections that ended in their PROXY header, TLS handshake or WebSocket request.")
+	unknownTotal       = counter("connections_unknown_total", "Connections that began like no protocol of their listener, by their first bytes in hex; at most 32 beginnings are counted by themselves.", "first")
 	handshakesTotal    = counter("tls_handshakes_total", "TLS handshakes by outcome.", "outcome")
 	handshakesUnderWay = gauge("tls_handshakes_under_way", "TLS handshakes that have begun and not ended.")
 	handshakesRested   = counter("tls_handshake_rest_seconds_total", "Time that TLS handshakes have waited in favour of established connections.")
@@ -34,6 +35,12 @@ type Authenticator struct {
 func (c *Collector) collectEntry(emit emitFunc) {
 	es, ms := c.node.Engine.Stats(), c.node.MQTT.Stats()
 	emit(connectionsUnopen, float64(es.Unopened))
+	if _, ok := es.Unknown["other"]; !ok {
+		emit(unknownTotal, 0, "other") // it is shown from the start
+	}
+	for first, n := range es.Unknown {
+		emit(unknownTotal, float64(n), first)
+	}
 	emit(handshakesTotal, float64(es.Handshakes), "done")
 	emit(handshakesTotal, float64(es.HandshakesFailed), "failed")
 	emit(handshakesTotal, float64(es.HandshakesRefused), "refused")
