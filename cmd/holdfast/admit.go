@@ -18,27 +18,37 @@ type doorman struct {
 	list      *limits.AddressList // nil lets in from everywhere
 	admission *limits.Admission   // nil lets in any number
 	start     time.Time
-	unlisted  atomic.Uint64 // connections from where nobody is let in
+	all       bool            // the admission is asked about connections of every listener
+	limited   map[string]bool // the listeners that have limits of their own
+	unlisted  atomic.Uint64   // connections from where nobody is let in
 }
 
 // refusals are the reasons for which connections are refused, as the metrics have them.
 var refusals = map[limits.Refused]string{
-	limits.NodeFull: "node_full", limits.ListenerFull: "listener_full", limits.AddressFull: "address_full", limits.AppFull: "app_full",
-	limits.NodeRate: "node_rate", limits.AddressRate: "address_rate", limits.TableFull: "table_full",
+	limits.NodeFull: "node_full", limits.ListenerFull: "listener_full", limits.AddressFull: "address_full",
+	limits.NodeRate: "node_rate", limits.ListenerRate: "listener_rate", limits.AddressRate: "address_rate", limits.TableFull: "table_full",
 }
 
-// newDoorman returns who keeps the limits of c; nil if there are none.
-func newDoorman(c *config.Limits) (*doorman, error) {
-	d := &doorman{start: time.Now()}
+// newDoorman returns who keeps the limits of c, and of the listeners; nil if there are none.
+func newDoorman(c *config.Limits, listeners []opened) (*doorman, error) {
+	d := &doorman{start: time.Now(), limited: make(map[string]bool)}
+	d.all = c.MaxConnections > 0 || c.MaxPerAddress > 0 || c.ConnectRate > 0 || c.AddressRate > 0
+	own := make(map[string]limits.ListenerConfig)
+	for _, ln := range listeners {
+		if w := ln.want; w.MaxConnections > 0 || w.ConnectRate > 0 {
+			d.limited[ln.url()] = true
+			own[ln.url()] = limits.ListenerConfig{MaxConnections: w.MaxConnections, Rate: float64(w.ConnectRate)}
+		}
+	}
 	var err error
 	if c.AllowFile != "" || c.DenyFile != "" {
 		if d.list, err = limits.OpenAddressList(c.AllowFile, c.DenyFile); err != nil {
 			return nil, fmt.Errorf("limits: %w", err)
 		}
 	}
-	if c.MaxConnections > 0 || c.MaxPerAddress > 0 || c.ConnectRate > 0 || c.AddressRate > 0 {
+	if d.all || len(own) > 0 {
 		d.admission, err = limits.NewAdmission(limits.AdmissionConfig{
-			MaxConnections: c.MaxConnections, MaxPerAddress: c.MaxPerAddress,
+			MaxConnections: c.MaxConnections, MaxPerAddress: c.MaxPerAddress, Listeners: own,
 			Rate: float64(c.ConnectRate), AddressRate: float64(c.AddressRate),
 		})
 		if err != nil {
@@ -51,9 +61,10 @@ func newDoorman(c *config.Limits) (*doorman, error) {
 	return d, nil
 }
 
-// admit returns what a listener asks about each connection. A Unix socket has no address: it counts for the node alone.
+// admit returns what a listener asks about each connection; nil is nothing. A Unix socket has no address: it counts for
+// node and listener alone.
 func (d *doorman) admit(listener string) func(netip.Addr) (release func(), ok bool) {
-	if d == nil {
+	if d == nil || d.list == nil && !d.all && !d.limited[listener] {
 		return nil
 	}
 	return func(addr netip.Addr) (func(), bool) {
@@ -61,7 +72,7 @@ func (d *doorman) admit(listener string) func(netip.Addr) (release func(), ok bo
 			d.unlisted.Add(1)
 			return nil, false
 		}
-		if d.admission == nil {
+		if !d.all && !d.limited[listener] {
 			return nil, true
 		}
 		release, err := d.admission.Admit(time.Since(d.start), listener, addr)

@@ -12,7 +12,7 @@ import (
 // listen has the engine serve the listeners, each with what lies between socket and MQTT.
 func (r *mqttRoom) listen(c *config.Config, listeners []opened, log *slog.Logger) error {
 	var err error
-	if r.door, err = newDoorman(&c.Limits); err != nil {
+	if r.door, err = newDoorman(&c.Limits, listeners); err != nil {
 		return err
 	}
 	files := &tlsFiles{cert: c.TLS.Cert, key: c.TLS.Key, ca: c.TLS.CA, log: log}

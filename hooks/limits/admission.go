@@ -2,7 +2,6 @@ package limits
 
 import (
 	"errors"
-	"maps"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -11,11 +10,9 @@ import (
 
 // AdmissionConfig says how many connections there may be. What is 0 has no limit.
 type AdmissionConfig struct {
-	MaxConnections int            // of the node
-	MaxPerListener map[string]int // by the listener's name
-	MaxPerAddress  int
-	MaxPerApp      int            // of Apps that are not in AppLimits
-	AppLimits      map[string]int // by App; 0 has no limit
+	MaxConnections int                       // of the node
+	MaxPerAddress  int                       // of each address
+	Listeners      map[string]ListenerConfig // by the listener's name
 
 	Rate         float64 // new connections a second, of the node
 	Burst        int     // of them at once. 0 is Rate, 1 at least
@@ -25,6 +22,21 @@ type AdmissionConfig struct {
 	// MaxAddresses bounds the addresses that are counted, at some 150 bytes each. If there are more, one that is not connected is
 	// forgotten, and if all are, new ones are refused. 0 is twice MaxConnections, or a million if that has no limit.
 	MaxAddresses int
+}
+
+// ListenerConfig is what holds for one listener besides. What is 0 has no limit.
+type ListenerConfig struct {
+	MaxConnections int
+	Rate           float64 // new connections a second
+	Burst          int     // of them at once. 0 is Rate, 1 at least
+}
+
+// listener is what is counted of one listener.
+type listener struct {
+	max         int
+	rate        bucket
+	connections int           // guarded by its Admission's lock
+	full        time.Duration // when the bucket will be full; guarded likewise
 }
 
 // Admission counts connections. It is for any number of goroutines.
@@ -37,9 +49,8 @@ type Admission struct {
 	forgotten   atomic.Uint64
 	mu          sync.Mutex
 	connections int
-	listeners   map[string]int
-	apps        map[string]int
-	nodeFull    time.Duration // when the node's bucket will be full
+	listeners   map[string]*listener // the map is static
+	nodeFull    time.Duration        // when the node's bucket will be full
 	table       addressTable
 }
 
@@ -48,11 +59,13 @@ func NewAdmission(cfg AdmissionConfig) (*Admission, error) {
 	node, err1 := newBucket(cfg.Rate, cfg.Burst)
 	address, err2 := newBucket(cfg.AddressRate, cfg.AddressBurst)
 	err := errors.Join(err1, err2)
-	negative := cfg.MaxConnections < 0 || cfg.MaxPerAddress < 0 || cfg.MaxPerApp < 0 || cfg.MaxAddresses < 0
-	for _, limits := range []map[string]int{cfg.MaxPerListener, cfg.AppLimits} {
-		for _, n := range limits {
-			negative = negative || n < 0
-		}
+	negative := cfg.MaxConnections < 0 || cfg.MaxPerAddress < 0 || cfg.MaxAddresses < 0
+	listeners := make(map[string]*listener, len(cfg.Listeners))
+	for name, l := range cfg.Listeners {
+		rate, err1 := newBucket(l.Rate, l.Burst)
+		err = errors.Join(err, err1)
+		negative = negative || l.MaxConnections < 0
+		listeners[name] = &listener{max: l.MaxConnections, rate: rate}
 	}
 	if negative {
 		err = errors.Join(err, errors.New("a limit of connections must not be negative"))
@@ -63,17 +76,17 @@ func NewAdmission(cfg AdmissionConfig) (*Admission, error) {
 			cfg.MaxAddresses = 2 * cfg.MaxConnections
 		}
 	}
-	cfg.MaxPerListener, cfg.AppLimits = maps.Clone(cfg.MaxPerListener), maps.Clone(cfg.AppLimits)
 	return &Admission{cfg: cfg, node: node, address: address, byAddress: cfg.MaxPerAddress > 0 || address.each > 0,
-		listeners: make(map[string]int), apps: make(map[string]int), table: newAddressTable(cfg.MaxAddresses)}, err
+		listeners: listeners, table: newAddressTable(cfg.MaxAddresses)}, err
 }
 
 // Admit counts a connection that has come to a listener from an address, before anything is read from it. now is the time since
 // some moment. release is to be called when the connection is closed; calling it again does nothing. err is a Refused,
 // with which nothing is counted: refused connections do not use up the rate.
 func (a *Admission) Admit(now time.Duration, listener string, addr netip.Addr) (release func(), err error) {
+	l := a.listeners[listener]
 	a.mu.Lock()
-	e, why := a.admitLocked(now, listener, addr)
+	e, why := a.admitLocked(now, l, addr)
 	a.mu.Unlock()
 	if why != 0 {
 		a.refused[why].Add(1)
@@ -83,7 +96,9 @@ func (a *Admission) Admit(now time.Duration, listener string, addr netip.Addr) (
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.connections--
-		decrement(a.listeners, listener)
+		if l != nil {
+			l.connections--
+		}
 		if e != nil {
 			a.table.release(e)
 		}
@@ -91,13 +106,15 @@ func (a *Admission) Admit(now time.Duration, listener string, addr netip.Addr) (
 }
 
 // admitLocked checks everything, and counts then: all or nothing.
-func (a *Admission) admitLocked(now time.Duration, listener string, addr netip.Addr) (*addressEntry, Refused) {
+func (a *Admission) admitLocked(now time.Duration, l *listener, addr netip.Addr) (*addressEntry, Refused) {
 	c := &a.cfg
 	switch {
 	case isFull(a.connections, c.MaxConnections):
 		return nil, NodeFull
-	case isFull(a.listeners[listener], c.MaxPerListener[listener]):
+	case l != nil && isFull(l.connections, l.max):
 		return nil, ListenerFull
+	case l != nil && !l.rate.has(l.full, now):
+		return nil, ListenerRate
 	}
 	var e *addressEntry
 	if a.byAddress && addr.IsValid() {
@@ -127,38 +144,14 @@ func (a *Admission) admitLocked(now time.Duration, listener string, addr netip.A
 	}
 	a.node.take(&a.nodeFull, now, 1)
 	a.connections++
-	a.listeners[listener]++
+	if l != nil {
+		l.rate.take(&l.full, now, 1)
+		l.connections++
+	}
 	return e, 0
 }
 
-// AdmitApp counts a connection of an App, once it is known. It is like Admit otherwise.
-func (a *Admission) AdmitApp(app string) (release func(), err error) {
-	limit, own := a.cfg.AppLimits[app]
-	if !own {
-		limit = a.cfg.MaxPerApp
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if isFull(a.apps[app], limit) {
-		a.refused[AppFull].Add(1)
-		return nil, AppFull
-	}
-	a.apps[app]++
-	return once(func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		decrement(a.apps, app)
-	}), nil
-}
-
 func isFull(n, limit int) bool { return limit > 0 && n >= limit }
-
-// decrement takes one off a count, and forgets it at 0.
-func decrement(counts map[string]int, name string) {
-	if counts[name]--; counts[name] == 0 {
-		delete(counts, name)
-	}
-}
 
 // once is sync.OnceFunc, which takes several times as much memory for each connection.
 func once(f func()) func() {
@@ -173,8 +166,7 @@ func once(f func()) func() {
 // AdmissionStats says what an Admission has counted.
 type AdmissionStats struct {
 	Connections int
-	Listeners   map[string]int // connections, by listener
-	Apps        map[string]int // connections, by App
+	Listeners   map[string]int // connections, of listeners that have a limit
 	Addresses   int            // that are counted, connected or not
 	Forgotten   uint64         // addresses, before their time
 	Refused     map[Refused]uint64
@@ -183,7 +175,10 @@ type AdmissionStats struct {
 // Stats returns the counts at this moment; those of refusals are since the start, and only those that are not 0.
 func (a *Admission) Stats() AdmissionStats {
 	a.mu.Lock()
-	s := AdmissionStats{Connections: a.connections, Listeners: maps.Clone(a.listeners), Apps: maps.Clone(a.apps), Addresses: len(a.table.entries)}
+	s := AdmissionStats{Connections: a.connections, Listeners: make(map[string]int, len(a.listeners)), Addresses: len(a.table.entries)}
+	for name, l := range a.listeners {
+		s.Listeners[name] = l.connections
+	}
 	a.mu.Unlock()
 	s.Forgotten, s.Refused = a.forgotten.Load(), make(map[Refused]uint64)
 	for r := range refusals {

@@ -2,7 +2,6 @@ package limits
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"net/netip"
 	"reflect"
@@ -37,7 +36,7 @@ func TestAdmissionCounts(t *testing.T) {
 	}{
 		{"no limits", AdmissionConfig{}, []try{{"l", ip("10.0.0.1"), 0}, {"l", ip("10.0.0.1"), 0}, {"l", netip.Addr{}, 0}}},
 		{"node", AdmissionConfig{MaxConnections: 2}, []try{{"l", ip("10.0.0.1"), 0}, {"m", netip.Addr{}, 0}, {"l", ip("10.0.0.2"), NodeFull}}},
-		{"listener", AdmissionConfig{MaxPerListener: map[string]int{"l": 1}}, []try{
+		{"listener", AdmissionConfig{Listeners: map[string]ListenerConfig{"l": {MaxConnections: 1}}}, []try{
 			{"l", ip("10.0.0.1"), 0}, {"l", ip("10.0.0.2"), ListenerFull}, {"m", ip("10.0.0.2"), 0}, {"m", ip("10.0.0.2"), 0}}},
 		{"address", AdmissionConfig{MaxPerAddress: 1}, []try{
 			{"l", ip("10.0.0.1"), 0}, {"m", ip("::ffff:10.0.0.1"), AddressFull}, {"l", ip("10.0.0.2"), 0},
@@ -66,7 +65,7 @@ func TestAdmissionCounts(t *testing.T) {
 			release()
 			release() // does nothing
 		}
-		if got := a.Stats(); got.Connections != 0 || len(got.Listeners) != 0 {
+		if got := a.Stats(); got.Connections != 0 || got.Listeners["l"] != 0 {
 			t.Errorf("%s: got %+v in the end, want none", tt.name, got)
 		}
 		if _, err := a.Admit(0, tt.tries[0].listener, tt.tries[0].addr); err != nil {
@@ -75,29 +74,23 @@ func TestAdmissionCounts(t *testing.T) {
 	}
 }
 
-func TestAdmissionApps(t *testing.T) {
-	a := newAdmission(t, AdmissionConfig{MaxPerApp: 1, AppLimits: map[string]int{"big": 2, "free": 0}})
-	var first func()
+// A listener's own rate is kept besides the node's; what it refuses uses up neither.
+func TestAdmissionListenerRate(t *testing.T) {
+	a := newAdmission(t, AdmissionConfig{Rate: 3, Listeners: map[string]ListenerConfig{"l": {Rate: 1, Burst: 2}, "m": {Rate: 0.5}}})
 	for i, tt := range []struct {
-		app  string
-		want error
-	}{{"small", nil}, {"small", AppFull}, {"other", nil}, {"big", nil}, {"big", nil}, {"big", AppFull}, {"free", nil}, {"free", nil}, {"free", nil}} {
-		release, err := a.AdmitApp(tt.app)
-		if !errors.Is(err, tt.want) {
+		at       time.Duration
+		listener string
+		want     Refused
+	}{
+		{0, "l", 0}, {0, "l", 0}, {0, "l", ListenerRate}, {0, "l", ListenerRate}, {0, "m", 0}, {0, "other", NodeRate},
+		{time.Second, "l", 0}, {time.Second, "l", ListenerRate}, {time.Second, "m", ListenerRate}, {time.Second, "other", 0}, {2 * time.Second, "m", 0},
+	} {
+		if _, err := a.Admit(tt.at, tt.listener, ip("10.0.0.1")); (tt.want == 0) != (err == nil) || err != nil && !errors.Is(err, tt.want) {
 			t.Errorf("step %d: got %v, want %v", i, err, tt.want)
 		}
-		if first == nil {
-			first = release
-		}
 	}
-	want := map[string]int{"small": 1, "other": 1, "big": 2, "free": 3}
-	if got := a.Stats(); !reflect.DeepEqual(got.Apps, want) || got.Refused[AppFull] != 2 {
-		t.Errorf("got %+v, want %v, 2 refused", got, want)
-	}
-	first()
-	first()
-	if _, err := a.AdmitApp("small"); err != nil {
-		t.Errorf("got %v after a release", err)
+	if got := a.Stats().Listeners; !reflect.DeepEqual(got, map[string]int{"l": 3, "m": 2}) {
+		t.Errorf("got %v connections", got)
 	}
 }
 
@@ -155,8 +148,8 @@ func TestAdmissionForgets(t *testing.T) {
 }
 
 func TestNewAdmissionErrors(t *testing.T) {
-	for _, cfg := range []AdmissionConfig{{MaxConnections: -1}, {MaxPerAddress: -1}, {MaxPerApp: -1}, {MaxAddresses: -1}, {Rate: -1}, {AddressRate: math.NaN()},
-		{Burst: -1}, {MaxPerListener: map[string]int{"l": -1}}, {AppLimits: map[string]int{"a": -1}}} {
+	for _, cfg := range []AdmissionConfig{{MaxConnections: -1}, {MaxPerAddress: -1}, {MaxAddresses: -1}, {Rate: -1}, {AddressRate: math.NaN()},
+		{Burst: -1}, {Listeners: map[string]ListenerConfig{"l": {MaxConnections: -1}}}, {Listeners: map[string]ListenerConfig{"l": {Rate: -1}}}} {
 		if _, err := NewAdmission(cfg); err == nil {
 			t.Errorf("%+v: got no error", cfg)
 		}
@@ -166,7 +159,7 @@ func TestNewAdmissionErrors(t *testing.T) {
 // TestAdmissionModel does random things, and compares with counts of all that is open.
 func TestAdmissionModel(t *testing.T) {
 	rnd := randtest.New(t)
-	cfg := AdmissionConfig{MaxConnections: 40, MaxPerListener: map[string]int{"a": 20}, MaxPerAddress: 4, AddressRate: 8, AddressBurst: 8, Rate: 75, MaxAddresses: 12}
+	cfg := AdmissionConfig{MaxConnections: 40, Listeners: map[string]ListenerConfig{"a": {MaxConnections: 20}}, MaxPerAddress: 4, AddressRate: 8, AddressBurst: 8, Rate: 75, MaxAddresses: 12}
 	a := newAdmission(t, cfg)
 	type open struct {
 		listener string
@@ -202,7 +195,7 @@ func TestAdmissionModel(t *testing.T) {
 			must bool
 		}{
 			{NodeFull, len(all) == cfg.MaxConnections},
-			{ListenerFull, o.listener == "a" && perListener == cfg.MaxPerListener["a"]},
+			{ListenerFull, o.listener == "a" && perListener == cfg.Listeners["a"].MaxConnections},
 			{AddressFull, perAddress == cfg.MaxPerAddress},
 			{TableFull, !addresses[o.addr] && len(addresses) == cfg.MaxAddresses},
 		} {
@@ -225,7 +218,9 @@ func TestAdmissionModel(t *testing.T) {
 }
 
 func TestAdmissionConcurrently(t *testing.T) {
-	a := newAdmission(t, AdmissionConfig{MaxConnections: 50, MaxPerAddress: 10, MaxAddresses: 100})
+	a := newAdmission(t, AdmissionConfig{
+		MaxConnections: 50, MaxPerAddress: 10, MaxAddresses: 100, Listeners: map[string]ListenerConfig{"l": {MaxConnections: 45}},
+	})
 	var wg sync.WaitGroup
 	for g := range 8 {
 		wg.Go(func() {
@@ -234,18 +229,13 @@ func TestAdmissionConcurrently(t *testing.T) {
 				if err != nil {
 					continue
 				}
-				app, err := a.AdmitApp(fmt.Sprint(g % 3))
-				if err != nil {
-					t.Error(err)
-				}
 				_ = a.Stats()
-				app()
 				release()
 			}
 		})
 	}
 	wg.Wait()
-	if st := a.Stats(); st.Connections != 0 || len(st.Apps) != 0 || len(st.Listeners) != 0 || st.Addresses > 100 {
+	if st := a.Stats(); st.Connections != 0 || st.Listeners["l"] != 0 || st.Addresses > 100 {
 		t.Errorf("got %+v, want none", st)
 	}
 }

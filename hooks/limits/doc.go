@@ -1,7 +1,8 @@
 // Package limits says who may connect, how many and how often, and how fast clients may publish.
 //
 //   - [AddressList] has addresses that are let in or kept out, by CIDR, from files.
-//   - [Admission] counts connections, and how often they come: for the node, each listener, address and App.
+//   - [Admission] counts connections, and how often they come: for the node, each listener and each address. Apps are
+//     bounded by the broker.
 //   - [Throttle] says for how long to take nothing more from a client that publishes faster than it may, by a [Rate] of its
 //     own and one of its App. It is the broker's Throttle.
 //

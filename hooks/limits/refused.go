@@ -8,8 +8,8 @@ const (
 	NodeFull     Refused = iota + 1 // the node has as many connections as it may
 	ListenerFull                    // the listener has
 	AddressFull                     // the address has
-	AppFull                         // the App has
 	NodeRate                        // connections come too fast
+	ListenerRate                    // connections of the listener come too fast
 	AddressRate                     // connections of the address come too fast
 	TableFull                       // more addresses are connected than can be counted
 	refusals
@@ -24,10 +24,10 @@ func (r Refused) Error() string {
 		return "the listener has too many connections"
 	case AddressFull:
 		return "the address has too many connections"
-	case AppFull:
-		return "the App has too many connections"
 	case NodeRate:
 		return "too many connections a second"
+	case ListenerRate:
+		return "too many connections a second to the listener"
 	case AddressRate:
 		return "too many connections a second from the address"
 	case TableFull:

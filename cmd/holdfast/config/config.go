@@ -27,7 +27,8 @@ type Config struct {
 	//
 	// Options may follow behind a question mark, with & between them: `app=NAME` puts clients into an App;
 	// `client-cert=none|optional|required` asks for the certificates of clients; `proxy=ADDRESS/BITS,…` names
-	// the proxies that tell the address of the client by the PROXY protocol, version 1 or 2.
+	// the proxies that tell the address of the client by the PROXY protocol, version 1 or 2; `max-connections=N` and
+	// `connect-rate=N` bound the connections of the listener and how many new ones it takes a second, besides limits.
 	//
 	// A list given at one place replaces the whole list of the places below it. A listener that other
 	// machines can reach is refused while there is no authentication, unless allow_anonymous is set.

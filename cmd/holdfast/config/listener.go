@@ -57,6 +57,9 @@ type Listener struct {
 	App        string         // of the listener's clients; empty is the default
 	ClientCert ClientCert     // empty is none
 	Proxy      []netip.Prefix // of proxies that name the client by the PROXY protocol
+
+	MaxConnections int // 0 is no limit of the listener's own
+	ConnectRate    int // new connections a second; 0 likewise
 }
 
 // ParseListener reads one URL of the listen setting. It does no look-ups: a host name other than
@@ -163,6 +166,10 @@ func (l *Listener) option(name, value string) error {
 		case !slices.Contains([]ClientCert{ClientCertNone, ClientCertOptional, ClientCertRequired}, l.ClientCert):
 			return fmt.Errorf("client-cert %q: write none, optional or required", value)
 		}
+	case "max-connections":
+		return limitOption(&l.MaxConnections, name, value)
+	case "connect-rate":
+		return limitOption(&l.ConnectRate, name, value)
 	case "proxy":
 		for text := range strings.SplitSeq(value, ",") {
 			prefix, err := parsePrefix(text)
@@ -172,8 +179,18 @@ func (l *Listener) option(name, value string) error {
 			l.Proxy = append(l.Proxy, prefix)
 		}
 	default:
-		return fmt.Errorf("unknown option %q%s", name, didYouMean(name, []string{"app", "client-cert", "proxy"}))
+		return fmt.Errorf("unknown option %q%s", name, didYouMean(name, []string{"app", "client-cert", "connect-rate", "max-connections", "proxy"}))
 	}
+	return nil
+}
+
+// limitOption reads a number of which 0 would be no limit: then the option is left out.
+func limitOption(n *int, name, value string) error {
+	v, err := strconv.Atoi(value)
+	if err != nil || v < 1 || v > maxRetained {
+		return fmt.Errorf("%s %q: write a number from 1 to %d", name, value, maxRetained)
+	}
+	*n = v
 	return nil
 }
 

@@ -37,6 +37,7 @@ func TestParseListener(t *testing.T) {
 		{"wss://127.0.0.1/", tcp("wss", "127.0.0.1:443", true, tls, ws("/mqtt"))},
 		{"auto://127.0.0.1", tcp("auto", "127.0.0.1:1883", true, func(l *Listener) { l.Sniff, l.Path = true, "/mqtt" })},
 		{"unix:///run/holdfast.sock", Listener{Scheme: "unix", Network: "unix", Address: "/run/holdfast.sock", Local: true}},
+		{"mqtt://127.0.0.1?max-connections=5&connect-rate=7", tcp("mqtt", "127.0.0.1:1883", true, func(l *Listener) { l.MaxConnections, l.ConnectRate = 5, 7 })},
 		{"mqtts://127.0.0.1?client-cert=required", tcp("mqtts", "127.0.0.1:8883", true, tls, func(l *Listener) { l.ClientCert = ClientCertRequired })},
 		{"mqtt://127.0.0.1?app=meters&proxy=10.1.0.0/16,::1", tcp("mqtt", "127.0.0.1:1883", true, func(l *Listener) {
 			l.App, l.Proxy = "meters", []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("::1/128")}
