@@ -125,3 +125,14 @@ func (sc *Scratch) forgetGone() {
 		s.app.forget(s)
 	}
 }
+
+// Connected tells whether the client of a Client Identifier has a connection in this moment. It does not block.
+func (a *App) Connected(clientID string) bool {
+	s := a.find(clientID)
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.asleep() && s.link != nil
+}
