@@ -161,7 +161,7 @@ func (s *Session) settle(sc *Scratch, i int) {
 func (s *Session) discharge(sc *Scratch, i int) {
 	w := s.window
 	h := w.settle(i)
-	sc.inflight.add(-1)
+	sc.of(s.app).inflight.add(-1)
 	if h.item.seq != 0 {
 		s.unstore(sc, &h.item)
 	}

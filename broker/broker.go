@@ -122,14 +122,9 @@ type Scratch struct {
 	apps     map[*App]*Counters // changed by the owner, with the Broker's mu held
 	app      *App               // whose counters are at hand
 	counters *Counters
-	inflight gauge // a delta, like all of this type: only the sum over all Scratches means something
 
 	publication Publication // that hooks are asked about
 }
-
-type gauge struct{ v atomic.Int64 }
-
-func (g *gauge) add(n int) { g.v.Store(g.v.Load() + int64(n)) }
 
 // NewScratch returns working memory; via is handed to Links as Delivery.Via.
 func (b *Broker) NewScratch(via any) *Scratch {
@@ -241,7 +236,6 @@ func (b *Broker) Stats() Stats {
 		st.addApp(a)
 	}
 	for _, sc := range b.scratches {
-		st.Inflight += sc.inflight.v.Load()
 		for _, c := range sc.apps {
 			st.addCounters(c)
 		}

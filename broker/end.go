@@ -236,7 +236,7 @@ func (s *Session) retireWindow(sc *Scratch, left *leftovers) {
 			left.shared = append(left.shared, h.item)
 		}
 	}
-	sc.inflight.add(-w.unacked)
+	sc.of(s.app).inflight.add(-w.unacked)
 	w.states.drop()
 	w.recycle()
 	s.window = nil

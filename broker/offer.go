@@ -119,7 +119,7 @@ func (s *Session) inFlight(sc *Scratch, it *item) {
 		r := &s.extra.reader
 		r.sent = max(r.sent, it.seq)
 	}
-	sc.inflight.add(1)
+	sc.of(s.app).inflight.add(1)
 }
 
 // keep returns it with nothing borrowed and no publisher waiting.

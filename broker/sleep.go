@@ -120,7 +120,7 @@ func (s *Session) doze(sc *Scratch) bool {
 	b.flash.giveBack(x)
 	b.deadlines.set(x, 0)
 	if w := s.window; w != nil {
-		sc.inflight.add(-w.unacked)
+		sc.of(s.app).inflight.add(-w.unacked)
 		w.states.drop()
 		w.recycle()
 	}

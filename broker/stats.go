@@ -34,6 +34,7 @@ type Counters struct {
 	Discarded counter    // publishes that one has dropped
 	Deferred  counter    // publishes that had to wait for a Session
 	Dropped   [dropReasons]counter
+	inflight  gauge
 }
 
 // counter is written by one goroutine at a time and read by any.
@@ -41,6 +42,11 @@ type counter struct{ v atomic.Uint64 }
 
 func (c *counter) add(n uint64)  { c.v.Store(c.v.Load() + n) }
 func (c *counter) Value() uint64 { return c.v.Load() }
+
+// gauge is a delta: only the sum over all Scratches means something.
+type gauge struct{ v atomic.Int64 }
+
+func (g *gauge) add(n int) { g.v.Store(g.v.Load() + int64(n)) }
 
 // Stats is a snapshot of the broker.
 type Stats struct {
@@ -102,6 +108,7 @@ func (s *Stats) addCounters(c *Counters) {
 	s.Rejected += c.Rejected.Value()
 	s.Discarded += c.Discarded.Value()
 	s.Deferred += c.Deferred.Value()
+	s.Inflight += c.inflight.v.Load()
 	for r := range c.Dropped {
 		s.Dropped[DropReason(r).String()] += c.Dropped[r].Value()
 	}
@@ -129,6 +136,7 @@ func (s *Stats) add(o *Stats) {
 	s.Rejected += o.Rejected
 	s.Discarded += o.Discarded
 	s.Deferred += o.Deferred
+	s.Inflight += o.Inflight
 	for reason, n := range o.Dropped {
 		s.Dropped[reason] += n
 	}

@@ -89,6 +89,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	c.collectMQTT(emit)
 	c.collectEngine(emit, ch)
 	c.collectEntry(emit)
+	c.collectApps(emit)
 	if c.node.Store != nil {
 		collectStore(c.node.Store.Stats(), emit, ch)
 	}

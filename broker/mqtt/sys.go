@@ -9,8 +9,12 @@ import (
 	"github.com/holdfast-mqtt/holdfast/broker"
 )
 
-// sysTopics publishes the server's state below $SYS/broker, under the names
-// that mosquitto has made common: at once and then every SysInterval.
+// maxSysApps is how many Apps have topics below $SYS: those that have come up first.
+const maxSysApps = 100
+
+// sysTopics publishes the state of each App, to the App itself, below $SYS/broker, under the names
+// that mosquitto has made common: at once and then, if it has changed, every SysInterval. What is the node's
+// alone, such as the size of its heap, only the default App is told.
 type sysTopics struct {
 	// static
 	srv   *Server
@@ -20,15 +24,18 @@ type sysTopics struct {
 	mu      sync.Mutex
 	scratch *broker.Scratch
 	timer   broker.Timer
+	last    map[sysTopic]string // what has been published
 	ended   bool
 }
 
+// sysTopic is a topic of an App, without "$SYS/broker/".
+type sysTopic struct{ app, name string }
+
 func beginSysTopics(srv *Server) *sysTopics {
 	clock := srv.broker.Clock()
-	s := &sysTopics{srv: srv, scratch: srv.broker.NewScratch(nil), began: clock.Now()}
+	s := &sysTopics{srv: srv, scratch: srv.broker.NewScratch(nil), began: clock.Now(), last: make(map[sysTopic]string)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.publish("version", "holdfast "+srv.cfg.Version)
 	s.update()
 	s.timer = clock.AfterFunc(srv.cfg.SysInterval, s.tick)
 	return s
@@ -44,8 +51,21 @@ func (s *sysTopics) tick() {
 }
 
 func (s *sysTopics) update() {
-	st := s.srv.broker.Stats()
-	num := func(name string, v int64) { s.publish(name, strconv.FormatInt(v, 10)) }
+	apps := s.srv.broker.AppStats()
+	uptime := strconv.FormatInt(int64(s.srv.broker.Clock().Now().Sub(s.began)/time.Second), 10) + " seconds"
+	for i := range apps[:min(len(apps), maxSysApps)] {
+		s.publish(apps[i].Name, "version", "holdfast "+s.srv.cfg.Version)
+		s.publish(apps[i].Name, "uptime", uptime)
+		s.publishStats(apps[i].Name, &apps[i].Stats)
+	}
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	s.publish(broker.DefaultApp, "heap/current", strconv.FormatUint(mem.HeapAlloc, 10))
+}
+
+// publishStats tells an App of itself.
+func (s *sysTopics) publishStats(app string, st *broker.Stats) {
+	num := func(name string, v int64) { s.publish(app, name, strconv.FormatInt(v, 10)) }
 	var received, sent uint64
 	for q := range 3 {
 		received += st.Received[q]
@@ -55,7 +75,6 @@ func (s *sysTopics) update() {
 	for _, n := range st.Dropped {
 		dropped += n
 	}
-	s.publish("uptime", strconv.FormatInt(int64(s.srv.broker.Clock().Now().Sub(s.began)/time.Second), 10)+" seconds")
 	num("clients/connected", st.Connected)
 	num("clients/disconnected", st.Sessions-st.Connected)
 	num("clients/total", st.Sessions)
@@ -70,14 +89,16 @@ func (s *sysTopics) update() {
 	num("publish/messages/dropped", int64(dropped))
 	num("publish/bytes/received", int64(st.BytesIn))
 	num("publish/bytes/sent", int64(st.BytesOut))
-	var mem runtime.MemStats
-	runtime.ReadMemStats(&mem)
-	num("heap/current", int64(mem.HeapAlloc))
 }
 
-func (s *sysTopics) publish(name, value string) {
+func (s *sysTopics) publish(app, name, value string) {
+	topic := sysTopic{app, name}
+	if s.last[topic] == value {
+		return
+	}
+	s.last[topic] = value
 	s.srv.broker.Publish(s.scratch, &broker.Publish{
-		App: s.srv.app,
+		App: s.srv.broker.App(app),
 		Message: &broker.Message{
 			TopicName: "$SYS/broker/" + name,
 			Payload:   []byte(value),

@@ -321,8 +321,8 @@ type Broker struct {
 	// its own, and end it until it connects again. In the environment the items are separated by commas.
 	AutoSubscribe Subscriptions `yaml:"auto_subscribe" usage:"subscription of every client, as in 'qos=1 devices/%c/in' (repeatable)"`
 
-	// SysInterval is the time between two publications of the $SYS topics, at least 1 s. 0 means that
-	// there are none.
+	// SysInterval is the time between two publications of what has changed of the $SYS topics, at least 1 s. 0 means that
+	// there are none. Each App, of the first 100 that have come up, is told of itself; the default App of the node's memory too.
 	SysInterval time.Duration `yaml:"sys_interval"`
 
 	// SlowConsumerTimeout is how long a client may hold up publishers without taking anything, at least
