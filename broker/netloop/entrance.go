@@ -45,7 +45,7 @@ type entrance struct {
 // afterProxy is the stage that follows the PROXY header, or the beginning.
 func (e *entrance) afterProxy() stage {
 	switch cfg := &e.ln.cfg; {
-	case cfg.Sniff != nil:
+	case cfg.Sniff != nil && !cfg.RequireTLS:
 		return stageSniff
 	case cfg.TLS != nil:
 		return stageTLS

@@ -46,6 +46,8 @@ type ListenConfig struct {
 	// bytes, the first that matches; TLS and WebSocket, if configured, come before
 	// them.
 	Sniff []Protocol
+	// RequireTLS has TLS come before Sniff instead of being one of the choices.
+	RequireTLS bool
 	// Bare, if not nil, are the protocols spoken in WebSockets that are asked for
 	// at the path / without a subprotocol. They are told apart as Sniff says, by the
 	// first bytes within. It adds to WebSocket, or does without.
@@ -77,7 +79,7 @@ func (l *Listener) prepare() {
 	l.sniffed = make(map[bool][]Protocol)
 	for _, inTLS := range []bool{false, true} {
 		var ps []Protocol
-		if cfg.TLS != nil && !inTLS {
+		if cfg.TLS != nil && !inTLS && !cfg.RequireTLS {
 			ps = append(ps, Protocol{Name: protocolTLS, Match: matchTLS})
 		}
 		if cfg.webSockets() {

@@ -17,12 +17,55 @@ import (
 // bareRequest asks for a WebSocket without subprotocol.
 var bareRequest = strings.Replace(strings.Replace(upgradeRequest, "/mqtt", "/", 1), "Sec-WebSocket-Protocol: mqtt\r\n", "", 1)
 
+// The fronts have such functions of their own.
+
+// matchXIMP recognises XIMP: its first packet begins with the letters qh.
+func matchXIMP(prefix []byte) Match { return matchBytes(prefix, "qh") }
+
+// matchXIMPText recognises the text form of XIMP, which is spoken within WebSockets only.
+func matchXIMPText(prefix []byte) Match { return matchBytes(prefix, "wx") }
+
+// matchMIOP recognises MIOP 5 and 6: the version, and the opcode of a frame that
+// a client may begin with: Ping, Bind, Rebind or Handshake.
+func matchMIOP(prefix []byte) Match {
+	m := max(matchBytes(prefix[:min(len(prefix), 3)], "\x00\x05\x00"), matchBytes(prefix[:min(len(prefix), 3)], "\x00\x06\x00"))
+	if m != MatchYes {
+		return m
+	}
+	if len(prefix) < 4 {
+		return MatchMore
+	}
+	switch prefix[3] {
+	case 0, 2, 10, 15:
+		return MatchYes
+	}
+	return MatchNo
+}
+
+// maxOldProps bounds the length of the properties in matchOldMIOP.
+const maxOldProps = 4096
+
+// matchOldMIOP recognises MIOP 0 to 4, which have no opcode: the version, a
+// length of properties that is not too large, and no data.
+func matchOldMIOP(prefix []byte) Match {
+	for i, b := range prefix[:min(len(prefix), 8)] {
+		if i == 1 && b > 4 || i == 2 && b > maxOldProps>>8 || i == 3 && b != 0 && prefix[2] == maxOldProps>>8 ||
+			(i == 0 || i > 3) && b != 0 {
+			return MatchNo
+		}
+	}
+	if len(prefix) < 8 {
+		return MatchMore
+	}
+	return MatchYes
+}
+
 // nativeProtocols are those beside MQTT.
 func nativeProtocols(t testing.TB) []Protocol {
 	return []Protocol{
-		{Name: "ximp", Match: MatchXIMP, NewHandler: named(t, "ximp")},
-		{Name: "miop", Match: MatchMIOP, NewHandler: named(t, "miop")},
-		{Name: "old", Match: MatchOldMIOP, NewHandler: named(t, "old")},
+		{Name: "ximp", Match: matchXIMP, NewHandler: named(t, "ximp")},
+		{Name: "miop", Match: matchMIOP, NewHandler: named(t, "miop")},
+		{Name: "old", Match: matchOldMIOP, NewHandler: named(t, "old")},
 	}
 }
 
@@ -35,8 +78,8 @@ func nativeConfig(t testing.TB) ListenConfig {
 		WebSocket:  &WebSocketConfig{},
 		Sniff:      append([]Protocol{mqtt}, nativeProtocols(t)...),
 		Bare: []Protocol{
-			{Name: "ximp", Match: MatchXIMP, NewHandler: named(t, "ximp"), Text: true},
-			{Name: "text", Match: MatchXIMPText, NewHandler: named(t, "text"), Text: true},
+			{Name: "ximp", Match: matchXIMP, NewHandler: named(t, "ximp"), Text: true},
+			{Name: "text", Match: matchXIMPText, NewHandler: named(t, "text"), Text: true},
 			mqtt,
 		},
 	}
@@ -180,7 +223,7 @@ func TestBareWebSocket(t *testing.T) {
 func TestBareWebSocketOnly(t *testing.T) {
 	eachEngine(t, func(t *testing.T, cfg Config) {
 		e := startEngine(t, cfg)
-		addr := listenWith(t, e, ListenConfig{NewHandler: named(t, "ximp"), Bare: []Protocol{{Name: "ximp", Match: MatchXIMP}}})
+		addr := listenWith(t, e, ListenConfig{NewHandler: named(t, "ximp"), Bare: []Protocol{{Name: "ximp", Match: matchXIMP}}})
 		nc := dialTCP(t, addr)
 		send(t, nc, []byte(bareRequest))
 		ws := bareClient(t, nc)
@@ -305,4 +348,23 @@ func TestUnknownCounts(t *testing.T) {
 	if got["0001"] != 2 || got[unknownOther] != maxUnknown || len(got) != maxUnknown+1 {
 		t.Errorf("got %v", maps.Collect(maps.All(got)))
 	}
+}
+
+// A listener may sniff within TLS only.
+func TestRequireTLS(t *testing.T) {
+	eachEngine(t, func(t *testing.T, cfg Config) {
+		e := startEngine(t, cfg)
+		lc := nativeConfig(t)
+		lc.RequireTLS = true
+		addr := listenWith(t, e, lc)
+		send(t, dialTCP(t, addr), []byte("qh")) // waits for what TLS begins with, or is closed
+		client := tlsClient(t, dialTCP(t, addr))
+		send(t, client, []byte("qh"))
+		wantBytes(t, client, []byte("ximp:qh"))
+		plain := dialTCP(t, addr)
+		send(t, plain, append([]byte("qh"), make([]byte, 100)...))
+		if b, _ := io.ReadAll(plain); bytes.Contains(b, []byte("ximp:")) {
+			t.Error("served without TLS")
+		}
+	})
 }

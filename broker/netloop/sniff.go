@@ -36,47 +36,6 @@ type Protocol struct {
 // (v5 [MQTT-3.1.0-1]).
 func MatchMQTT(prefix []byte) Match { return matchBytes(prefix, "\x10") }
 
-// MatchXIMP recognises XIMP: its first packet begins with the letters qh.
-func MatchXIMP(prefix []byte) Match { return matchBytes(prefix, "qh") }
-
-// MatchXIMPText recognises the text form of XIMP, which is spoken within WebSockets only.
-func MatchXIMPText(prefix []byte) Match { return matchBytes(prefix, "wx") }
-
-// MatchMIOP recognises MIOP 5 and 6: the version, and the opcode of a frame that
-// a client may begin with: Ping, Bind, Rebind or Handshake.
-func MatchMIOP(prefix []byte) Match {
-	m := max(matchBytes(prefix[:min(len(prefix), 3)], "\x00\x05\x00"), matchBytes(prefix[:min(len(prefix), 3)], "\x00\x06\x00"))
-	if m != MatchYes {
-		return m
-	}
-	if len(prefix) < 4 {
-		return MatchMore
-	}
-	switch prefix[3] {
-	case 0, 2, 10, 15:
-		return MatchYes
-	}
-	return MatchNo
-}
-
-// maxOldProps bounds the length of the properties in MatchOldMIOP.
-const maxOldProps = 4096
-
-// MatchOldMIOP recognises MIOP 0 to 4, which have no opcode: the version, a
-// length of properties that is not too large, and no data.
-func MatchOldMIOP(prefix []byte) Match {
-	for i, b := range prefix[:min(len(prefix), 8)] {
-		if i == 1 && b > 4 || i == 2 && b > maxOldProps>>8 || i == 3 && b != 0 && prefix[2] == maxOldProps>>8 ||
-			(i == 0 || i > 3) && b != 0 {
-			return MatchNo
-		}
-	}
-	if len(prefix) < 8 {
-		return MatchMore
-	}
-	return MatchYes
-}
-
 // matchTLS recognises a TLS handshake record of version 3.0 to 3.4.
 func matchTLS(prefix []byte) Match {
 	m := matchBytes(prefix, "\x16\x03")

@@ -146,7 +146,7 @@ func FuzzUpgrade(f *testing.F) {
 	f.Add([]byte(strings.Replace(upgradeRequest, "Host", "Origin: x\r\nHost", 1) + "\x82\x80abcd"))
 	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
 	f.Add([]byte(bareRequest))
-	cfg := &ListenConfig{WebSocket: &WebSocketConfig{}, Bare: []Protocol{{Name: "x", Match: MatchXIMP}}}
+	cfg := &ListenConfig{WebSocket: &WebSocketConfig{}, Bare: []Protocol{{Name: "x", Match: matchXIMP}}}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		g, size, err := parseUpgrade(cfg, b)
 		if err != nil {
