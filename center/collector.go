@@ -21,6 +21,8 @@ type Node struct {
 	Store  Store        // nil if nothing is kept on disk
 	Door   func() Door  // nil if all connections are let in
 	Guard  func() Guard // nil if nobody is asked who clients are
+	// Natives are the fronts of other protocols than MQTT. nil if there are none.
+	Natives func() []Front
 }
 
 // Collector shows the counters of a node's broker, fronts and loops to
@@ -87,6 +89,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	c.collectBroker(emit)
 	c.collectMQTT(emit)
+	c.collectFronts(emit)
 	c.collectEngine(emit, ch)
 	c.collectEntry(emit)
 	c.collectApps(emit)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/x509"
+	"fmt"
 	"log/slog"
 
 	"github.com/holdfast-mqtt/holdfast/broker/login"
@@ -40,22 +41,42 @@ func (r *mqttRoom) listenConfig(ln opened, files *tlsFiles) (netloop.ListenConfi
 		}
 		lc.TLS = conf
 	}
-	if w.WebSocket || w.Sniff {
-		lc.WebSocket = &netloop.WebSocketConfig{Path: w.Path}
-	}
-	if w.Sniff {
-		lc.Sniff = []netloop.Protocol{{Name: "mqtt", Match: netloop.MatchMQTT}}
-	}
-	if w.App == "" && lc.TLS == nil {
-		lc.NewHandler = r.mqtt.NewHandler
-		return lc, nil
-	}
 	from := &login.Listener{App: w.App, URL: ln.url()}
 	if w.ClientCert == config.ClientCertRequired || w.ClientCert == config.ClientCertOptional {
 		from.Certificate = clientCertificate
 	}
-	lc.NewHandler = r.mqtt.HandlerOf(from)
-	return lc, nil
+	return lc, r.speak(&w, from, &lc)
+}
+
+// speak adds what is spoken at a listener.
+func (r *mqttRoom) speak(w *config.Listener, from *login.Listener, lc *netloop.ListenConfig) error {
+	natives, bare, err := r.native.protocols(w, from)
+	if err != nil {
+		return fmt.Errorf("listener %s: %w", from.URL, err)
+	}
+	newMQTT := r.mqtt.NewHandler
+	if w.App != "" || lc.TLS != nil {
+		newMQTT = r.mqtt.HandlerOf(from)
+	}
+	if w.Speaks(config.MQTT) {
+		lc.NewHandler = newMQTT
+		if w.WebSocket || w.Sniff {
+			lc.WebSocket = &netloop.WebSocketConfig{Path: w.Path}
+		}
+	}
+	switch {
+	case w.Sniff:
+		lc.Sniff = natives
+		if w.Speaks(config.MQTT) {
+			lc.Sniff = append(lc.Sniff, netloop.Protocol{Name: config.MQTT, Match: netloop.MatchMQTT})
+		}
+		lc.Bare = bare
+	case len(bare) > 0:
+		lc.Sniff, lc.Bare, lc.RequireTLS = natives, bare, w.TLS
+	case len(natives) > 0: // nothing else is spoken here
+		lc.NewHandler = natives[0].NewHandler
+	}
+	return nil
 }
 
 // clientCertificate is the verified certificate of a client; nil if it has shown none.

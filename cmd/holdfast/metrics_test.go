@@ -31,10 +31,16 @@ func TestMetricsAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	native, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
 	registry := prometheus.NewPedanticRegistry()
 	c := config.Default()
 	c.Data = filepath.Join(t.TempDir(), "data")
-	r, err := startRoom(c, []opened{{Listener: ln}}, slog.New(slog.DiscardHandler), registry)
+	r, err := startRoom(c, []opened{
+		{Listener: ln}, {Listener: native, want: config.Listener{Scheme: "miop", Protocols: []string{config.MIOP}}},
+	}, slog.New(slog.DiscardHandler), registry)
 	if err != nil {
 		t.Fatal(err)
 	}

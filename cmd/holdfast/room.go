@@ -32,6 +32,7 @@ type mqttRoom struct {
 	engine *netloop.Engine
 	broker *broker.Broker
 	mqtt   *mqtt.Server
+	native *natives
 	logins *login.Pool // of all fronts
 	store  broker.Store
 	guard  *guard
@@ -83,11 +84,13 @@ func startRoom(c *config.Config, listeners []opened, log *slog.Logger, metrics p
 	r.logins = login.NewPool(login.Config{})
 	mc.Logins = r.logins
 	r.mqtt = mqtt.NewServer(mc, engine)
+	r.native = newNatives(&mc, engine)
 	if err := r.listen(c, listeners, log); err != nil {
 		return nil, errors.Join(err, r.abort())
 	}
 	node := center.Node{
 		Broker: r.broker, MQTT: r.mqtt, Engine: engine, Logins: r.logins, Store: r.Store(), Door: r.door.counts, Guard: r.guard.counts,
+		Natives: r.native.counts,
 	}
 	if err := metrics.Register(center.NewCollector(node)); err != nil {
 		return nil, errors.Join(err, r.abort())
@@ -165,6 +168,7 @@ func (r *mqttRoom) abort() error {
 // Shutdown implements room.
 func (r *mqttRoom) Shutdown(ctx context.Context) error {
 	r.mqtt.Stop()
+	r.native.stop()
 	r.logins.Stop()
 	err := r.engine.Shutdown(ctx)
 	r.broker.Close()

@@ -23,16 +23,20 @@ type Config struct {
 	// when left out, any free port when 0; an empty HOST is every address of the machine), `mqtts://` the
 	// same with TLS (8883), `ws://HOST:PORT/PATH` MQTT over WebSocket (80, the path is /mqtt when left out),
 	// `wss://` that with TLS (443); `auto://` finds out which of them a client speaks (1883);
-	// `unix:///PATH` is MQTT over a Unix socket. In the environment the URLs are separated by commas.
+	// `unix:///PATH` is MQTT over a Unix socket. `ximp://` (1885) and `miop://` (1884) are for devices that speak
+	// those protocols, `ximps://` (8885) and `miops://` (8884) the same with TLS; native.md explains them. In the
+	// environment the URLs are separated by commas.
 	//
 	// Options may follow behind a question mark, with & between them: `app=NAME` puts clients into an App;
 	// `client-cert=none|optional|required` asks for the certificates of clients; `proxy=ADDRESS/BITS,…` names
 	// the proxies that tell the address of the client by the PROXY protocol, version 1 or 2; `max-connections=N` and
-	// `connect-rate=N` bound the connections of the listener and how many new ones it takes a second, besides limits.
+	// `connect-rate=N` bound the connections of the listener and how many new ones it takes a second, besides limits;
+	// `protocols=mqtt,ximp,miop` says what `auto://` finds out about (only MQTT when left out), and `profile=FILE`
+	// names a file of settings for ximp and miop.
 	//
 	// A list given at one place replaces the whole list of the places below it. A listener that other
 	// machines can reach is refused while there is no authentication, unless allow_anonymous is set.
-	Listen []string `yaml:"listen" usage:"listen on this URL: mqtt, mqtts, ws, wss or auto://HOST:PORT, unix:///PATH (repeatable)"`
+	Listen []string `yaml:"listen" usage:"listen on this URL: mqtt, mqtts, ws, wss, auto, ximp, ximps, miop or miops://HOST:PORT, unix:///PATH (repeatable)"`
 
 	// API is the HOST:PORT of the operators' HTTP API (/healthz, /readyz, /metrics), or `off`. The same
 	// rule holds as for listen: only loopback addresses, unless allow_anonymous is set.

@@ -17,13 +17,14 @@ import (
 // not been validated.
 func ReadFile(path string) (*Config, error) {
 	c := Default()
-	if err := applyFile(c, path); err != nil {
+	if err := decodeFile(c, path); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-func applyFile(c *Config, path string) error {
+// decodeFile changes c, a pointer to a struct, by the YAML file at path.
+func decodeFile(c any, path string) error {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("read configuration: %w", err)
@@ -42,7 +43,7 @@ func applyFile(c *Config, path string) error {
 	// A look at the keys of our own: the decoder's message names a Go type, not a section and a hint.
 	var faults []error
 	if len(doc.Content) > 0 {
-		faults = unknownKeys(path, "", doc.Content[0], reflect.TypeFor[Config]())
+		faults = unknownKeys(path, "", doc.Content[0], reflect.TypeOf(c).Elem())
 	}
 	if err := doc.Decode(c); err != nil {
 		te, ok := errors.AsType[*yaml.TypeError](err)
@@ -68,7 +69,7 @@ func atLine(path, msg string) error {
 
 // unknownKeys reports the keys of node that t, a struct, has no field for.
 func unknownKeys(path, section string, node *yaml.Node, t reflect.Type) []error {
-	if node.Kind != yaml.MappingNode {
+	if node.Kind != yaml.MappingNode || t.Kind() != reflect.Struct {
 		return nil // the decoder reports it
 	}
 	var names []string

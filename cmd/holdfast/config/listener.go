@@ -22,6 +22,7 @@ const defaultPath = "/mqtt"
 var schemes = map[string]struct {
 	port           string
 	tls, ws, sniff bool
+	speaks         string // besides MQTT's
 }{
 	"mqtt":  {port: "1883"},
 	"mqtts": {port: "8883", tls: true},
@@ -29,7 +30,18 @@ var schemes = map[string]struct {
 	"wss":   {port: "443", tls: true, ws: true},
 	"auto":  {port: "1883", sniff: true},
 	"unix":  {},
+	"ximp":  {port: "1885", speaks: XIMP},
+	"ximps": {port: "8885", tls: true, speaks: XIMP},
+	"miop":  {port: "1884", speaks: MIOP},
+	"miops": {port: "8884", tls: true, speaks: MIOP},
 }
+
+// Protocols that listeners speak.
+const (
+	MQTT = "mqtt"
+	XIMP = "ximp"
+	MIOP = "miop"
+)
 
 // ClientCert says what a TLS listener wants of the certificates of clients.
 type ClientCert string
@@ -44,23 +56,36 @@ const (
 // Listener is a parsed listener URL, ready for [net.Listen].
 type Listener struct {
 	URL       string // as it was written, without options
-	Scheme    string // mqtt, mqtts, ws, wss, auto or unix
+	Scheme    string // mqtt, mqtts, ws, wss, auto, unix, ximp, ximps, miop or miops
 	Network   string // "tcp" or "unix"
 	Address   string // HOST:PORT or the socket's path
 	Local     bool   // only processes of this machine can reach it
 	TLS       bool
 	WebSocket bool
-	Sniff     bool   // what is spoken is found out from the first bytes
-	Path      string // of WebSocket requests
+	Sniff     bool     // what is spoken is found out from the first bytes
+	Path      string   // of WebSocket requests that speak MQTT
+	Protocols []string // that are spoken; nil is MQTT alone
 
 	// Options.
 	App        string         // of the listener's clients; empty is the default
 	ClientCert ClientCert     // empty is none
 	Proxy      []netip.Prefix // of proxies that name the client by the PROXY protocol
+	Profile    string         // file with what is particular to the native protocols; empty is none
 
 	MaxConnections int // 0 is no limit of the listener's own
 	ConnectRate    int // new connections a second; 0 likewise
 }
+
+// Speaks tells whether the protocol is spoken there.
+func (l *Listener) Speaks(protocol string) bool {
+	if l.Protocols == nil {
+		return protocol == MQTT
+	}
+	return slices.Contains(l.Protocols, protocol)
+}
+
+// speaksNative tells whether another protocol than MQTT is spoken there.
+func (l *Listener) speaksNative() bool { return l.Speaks(XIMP) || l.Speaks(MIOP) }
 
 // ParseListener reads one URL of the listen setting. It does no look-ups: a host name other than
 // localhost counts as reachable from elsewhere.
@@ -81,11 +106,14 @@ func ParseListener(raw string) (Listener, error) {
 	case u.Scheme == "":
 		return Listener{}, fmt.Errorf("%q has no scheme: write mqtt://HOST:PORT or unix:///PATH", shown)
 	case !known:
-		return Listener{}, fmt.Errorf("%q: unknown scheme %q: write mqtt, mqtts, ws, wss, auto or unix", shown, u.Scheme)
+		return Listener{}, fmt.Errorf("%q: unknown scheme %q: write mqtt, mqtts, ws, wss, auto, unix, ximp, ximps, miop or miops", shown, u.Scheme)
 	case u.User != nil || u.Fragment != "":
 		return Listener{}, fmt.Errorf("%s URL of a listener has no user name, password or fragment", u.Scheme)
 	}
 	l := Listener{Scheme: u.Scheme, TLS: scheme.tls, WebSocket: scheme.ws, Sniff: scheme.sniff}
+	if scheme.speaks != "" {
+		l.Protocols = []string{scheme.speaks}
+	}
 	if l.URL, _, _ = strings.Cut(raw, "?"); u.Scheme == "unix" {
 		err = l.unix(raw, u)
 	} else {
@@ -148,6 +176,9 @@ func (l *Listener) options(raw string, u *url.URL) error {
 			}
 		}
 	}
+	if l.Profile != "" && !l.speaksNative() {
+		return fmt.Errorf("%q: profile is for the protocols ximp and miop, which are not spoken here", raw)
+	}
 	return nil
 }
 
@@ -178,8 +209,33 @@ func (l *Listener) option(name, value string) error {
 			}
 			l.Proxy = append(l.Proxy, prefix)
 		}
+	case "protocols":
+		return l.protocols(value)
+	case "profile":
+		if value == "" {
+			return errors.New("profile: name a file")
+		}
+		l.Profile = value
 	default:
-		return fmt.Errorf("unknown option %q%s", name, didYouMean(name, []string{"app", "client-cert", "connect-rate", "max-connections", "proxy"}))
+		return fmt.Errorf("unknown option %q%s", name, didYouMean(name, []string{"app", "client-cert", "connect-rate", "max-connections", "proxy", "protocols", "profile"}))
+	}
+	return nil
+}
+
+// protocols reads what an auto listener speaks.
+func (l *Listener) protocols(value string) error {
+	if !l.Sniff {
+		return fmt.Errorf("protocols: a %s listener speaks one: write auto://", l.Scheme)
+	}
+	l.Protocols = []string{}
+	for p := range strings.SplitSeq(value, ",") {
+		switch {
+		case !slices.Contains([]string{MQTT, XIMP, MIOP}, p):
+			return fmt.Errorf("protocols: %q is not one of mqtt, ximp and miop", p)
+		case slices.Contains(l.Protocols, p):
+			return fmt.Errorf("protocols: %q is there twice", p)
+		}
+		l.Protocols = append(l.Protocols, p)
 	}
 	return nil
 }

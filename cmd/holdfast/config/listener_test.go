@@ -16,6 +16,7 @@ func TestParseListener(t *testing.T) {
 		return l
 	}
 	tls := func(l *Listener) { l.TLS = true }
+	speaks := func(p ...string) func(*Listener) { return func(l *Listener) { l.Protocols = p } }
 	ws := func(path string) func(*Listener) { return func(l *Listener) { l.WebSocket, l.Path = true, path } }
 	for _, tt := range []struct {
 		url  string
@@ -38,6 +39,15 @@ func TestParseListener(t *testing.T) {
 		{"auto://127.0.0.1", tcp("auto", "127.0.0.1:1883", true, func(l *Listener) { l.Sniff, l.Path = true, "/mqtt" })},
 		{"unix:///run/holdfast.sock", Listener{Scheme: "unix", Network: "unix", Address: "/run/holdfast.sock", Local: true}},
 		{"mqtt://127.0.0.1?max-connections=5&connect-rate=7", tcp("mqtt", "127.0.0.1:1883", true, func(l *Listener) { l.MaxConnections, l.ConnectRate = 5, 7 })},
+		{"ximp://127.0.0.1", tcp("ximp", "127.0.0.1:1885", true, speaks("ximp"))},
+		{"ximps://127.0.0.1", tcp("ximps", "127.0.0.1:8885", true, tls, speaks("ximp"))},
+		{"miop://127.0.0.1?app=default&profile=/etc/holdfast/native.yaml", tcp("miop", "127.0.0.1:1884", true, speaks("miop"), func(l *Listener) {
+			l.App, l.Profile = "default", "/etc/holdfast/native.yaml"
+		})},
+		{"miops://127.0.0.1:1", tcp("miops", "127.0.0.1:1", true, tls, speaks("miop"))},
+		{"auto://127.0.0.1?protocols=mqtt,ximp,miop", tcp("auto", "127.0.0.1:1883", true, speaks("mqtt", "ximp", "miop"), func(l *Listener) {
+			l.Sniff, l.Path = true, "/mqtt"
+		})},
 		{"mqtts://127.0.0.1?client-cert=required", tcp("mqtts", "127.0.0.1:8883", true, tls, func(l *Listener) { l.ClientCert = ClientCertRequired })},
 		{"mqtt://127.0.0.1?app=meters&proxy=10.1.0.0/16,::1", tcp("mqtt", "127.0.0.1:1883", true, func(l *Listener) {
 			l.App, l.Proxy = "meters", []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("::1/128")}
@@ -53,7 +63,8 @@ func TestParseListener(t *testing.T) {
 	for _, url := range []string{
 		"", "%zz", "mqtt:127.0.0.1:1883", "unix:run/a.sock", "unix://", "mqtt://127.0.0.1:1883#x", "mqtt://127.0.0.1/path",
 		"mqtt://127.0.0.1?client-cert=required", "mqtts://127.0.0.1?client-cert=maybe", "mqtt://127.0.0.1?app=", "mqtt://127.0.0.1?app=a/b",
-		"mqtt://127.0.0.1?proxy=10.1.0.0/99", "mqtt://127.0.0.1?proxy=", "mqtt://127.0.0.1?poxy=::1", "mqtt://127.0.0.1?a;b",
+		"mqtt://127.0.0.1?proxy=10.1.0.0/99", "mqtt://127.0.0.1?proxy=", "mqtt://127.0.0.1?poxy=::1", "mqtt://127.0.0.1?protocols=ximp", "auto://127.0.0.1?protocols=", "auto://127.0.0.1?protocols=ximp,ximp",
+		"auto://127.0.0.1?protocols=xmpp", "mqtt://127.0.0.1?profile=x", "ximp://127.0.0.1?profile=", "ximp://127.0.0.1/path", "miop://127.0.0.1?client-cert=required", "mqtt://127.0.0.1?a;b",
 	} {
 		if got, err := ParseListener(url); err == nil {
 			t.Errorf("ParseListener(%q): got %+v, want an error", url, got)

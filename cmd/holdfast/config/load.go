@@ -45,7 +45,7 @@ func Load(fs *pflag.FlagSet, environ []string) (*Config, error) {
 		path = lookupEnv(environ, FileEnv)
 	}
 	if path != "" {
-		if err := applyFile(c, path); err != nil {
+		if err := decodeFile(c, path); err != nil {
 			return nil, err
 		}
 	}

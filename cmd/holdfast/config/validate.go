@@ -74,6 +74,7 @@ func (c *Config) checkListeners(f *faults) {
 			f.add(name, "%q can be reached from other machines and nobody has to authenticate: use a loopback address or a Unix socket, or set allow_anonymous (--allow-anonymous) or an authenticator (auth)", raw)
 		}
 		c.checkTLS(f, name, l)
+		checkProfile(f, name, l)
 		key := l.Network + " " + l.Address
 		if first, ok := seen[key]; ok && !isAnyPort(l) {
 			f.add(name, "%q is the same address as listen[%d]", raw, first)

@@ -1,0 +1,188 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+	"strconv"
+	"time"
+)
+
+// Native is the content of a listener's profile: what is particular to the native protocols. Nothing of it is ever
+// shown: it has keys.
+type Native struct {
+	XIMP NativeXIMP `yaml:"ximp"`
+	MIOP NativeMIOP `yaml:"miop"`
+}
+
+// NativeXIMP is what a profile says about XIMP.
+type NativeXIMP struct {
+	// Apps are the names of Apps by appid. One that is not here is ximp-APPID.
+	Apps map[string]string `yaml:"apps"`
+	// OnlyApps refuses other appids than those of Apps.
+	OnlyApps bool `yaml:"only_apps"`
+	// Keys are the default keys by APPID-CLIENTVERSION. Without any, all clients speak plaintext, and with some, clients
+	// that have none are refused.
+	Keys map[string]string `yaml:"keys"`
+	// Salts are those of guests' verification codes, by appid.
+	Salts map[string]string `yaml:"salts"`
+	// Guests says what becomes of users without a signature: ask (the authenticators of auth), check (the verification code,
+	// by Salts), accept or refuse. Empty is ask.
+	Guests string `yaml:"guests"`
+	// RegisteredGuests lets guests have the ids of registered users: integers of at most 12 characters.
+	RegisteredGuests bool `yaml:"registered_guests"`
+	// LoginRespKey is default or token: what LoginResp to a signed user is encrypted with. Empty is default.
+	LoginRespKey string `yaml:"login_resp_key"`
+	// Plaintext leaves what follows the login plain for clients that offer it, as all do.
+	Plaintext bool `yaml:"plaintext"`
+	// PlaintextTypes does the same for clients of these mobile types.
+	PlaintextTypes []string `yaml:"plaintext_types"`
+	// TextAppID and TextVersion are what the text form stands for. 0 is 2080, and 102.
+	TextAppID   uint16 `yaml:"text_appid"`
+	TextVersion uint16 `yaml:"text_client_version"`
+	// TextAnswers answers the text form in text instead of binary.
+	TextAnswers bool `yaml:"text_answers"`
+	// Direct has clients reach each other, rather than their product's server.
+	Direct bool `yaml:"direct"`
+	// Elsewhere are addresses that clients are told when the server ends, and ElsewherePort their port; 0 tells none.
+	Elsewhere     []string `yaml:"elsewhere"`
+	ElsewherePort uint16   `yaml:"elsewhere_port"`
+}
+
+// NativeMIOP is what a profile says about MIOP.
+type NativeMIOP struct {
+	// Apps are settings by appid; Other is for those that are not there.
+	Apps  map[string]NativeApp `yaml:"apps"`
+	Other NativeApp            `yaml:"other"`
+	// SecretKeyFile is a PEM file with the RSA key by which binds of versions 2 and 4 are opened. Empty refuses them.
+	SecretKeyFile string `yaml:"secret_key_file"`
+	// MoveTo is the HOST:PORT that clients are told when the server ends.
+	MoveTo string `yaml:"move_to"`
+}
+
+// NativeApp is what a profile says about an appid of MIOP.
+type NativeApp struct {
+	// App is the App of its clients. Empty is the listener's, or miop-APPID.
+	App string `yaml:"app"`
+	// Sign is how the sign of version 6 is checked: hmac-sha256, md5, or accept, which takes all. Empty leaves it to the
+	// authenticators of auth.
+	Sign string `yaml:"sign"`
+	// SignSecretFile has the secret for hmac-sha256 and md5; spaces around it do not count.
+	SignSecretFile string `yaml:"sign_secret_file"`
+	// SignAge is how old a sign may be. 0 is any age.
+	SignAge time.Duration `yaml:"sign_age"`
+	// Unsigned lets in, where Sign is set, clients of versions that have no sign.
+	Unsigned bool `yaml:"unsigned"`
+	// Dialect is careful or full: what clients understand. Empty is careful.
+	Dialect string `yaml:"dialect"`
+	// Legacy lets clients of versions 0 to 4 in.
+	Legacy bool `yaml:"legacy"`
+	// V4Entry is the size of an entry's header in versions 0 to 4: 16 or 12. 0 is 16.
+	V4Entry int `yaml:"v4_entry"`
+	// Presence has a message published to presence/CLIENT_ID when a client is lost, after PresenceDelay.
+	Presence      bool          `yaml:"presence"`
+	PresenceDelay time.Duration `yaml:"presence_delay"`
+}
+
+// ReadNative reads a profile. All faults are returned at once, with file and line or with the setting's name.
+func ReadNative(path string) (*Native, error) {
+	n := new(Native)
+	if err := decodeFile(n, path); errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil, err
+	} else if err != nil { // what stands between backquotes may be a key
+		return nil, errors.New(quoted.ReplaceAllString(err.Error(), "a value"))
+	}
+	var f faults
+	n.XIMP.check(&f)
+	n.MIOP.check(&f)
+	if len(f) > 0 {
+		return nil, fmt.Errorf("%s: %w", path, errors.Join(f...))
+	}
+	return n, nil
+}
+
+var quoted = regexp.MustCompile("`[^`]*`")
+
+var keyName = regexp.MustCompile(`^[0-9]+-[0-9]+$`)
+
+// maxKey is the longest key of RC4, in bytes.
+const maxKey = 256
+
+func (x *NativeXIMP) check(f *faults) {
+	for id, app := range x.Apps {
+		checkAppID(f, "ximp.apps", id, 16)
+		if err := checkApp(app); err != nil {
+			f.add("ximp.apps."+id, "%w", err)
+		}
+	}
+	for id, key := range x.Keys {
+		if !keyName.MatchString(id) {
+			f.add("ximp.keys", "%q is not APPID-CLIENTVERSION, such as 4242-102", id)
+		}
+		if len(key) > maxKey { // empty is plaintext
+			f.add("ximp.keys."+id, "a key has at most %d bytes", maxKey)
+		}
+	}
+	for id, salt := range x.Salts {
+		checkAppID(f, "ximp.salts", id, 16)
+		if salt == "" {
+			f.add("ximp.salts."+id, "the salt is empty")
+		}
+	}
+	f.oneOf("ximp.guests", x.Guests, "", "ask", "check", "accept", "refuse")
+	if x.Guests == "check" && len(x.Salts) == 0 {
+		f.add("ximp.guests", "check needs ximp.salts")
+	}
+	f.oneOf("ximp.login_resp_key", x.LoginRespKey, "", "default", "token")
+}
+
+func (m *NativeMIOP) check(f *faults) {
+	for id, app := range m.Apps {
+		checkAppID(f, "miop.apps", id, 32)
+		app.check(f, "miop.apps."+id)
+	}
+	m.Other.check(f, "miop.other")
+}
+
+func (a *NativeApp) check(f *faults, name string) {
+	if a.App != "" {
+		if err := checkApp(a.App); err != nil {
+			f.add(name+".app", "%w", err)
+		}
+	}
+	f.oneOf(name+".sign", a.Sign, "", "hmac-sha256", "md5", "accept")
+	if needs := a.Sign == "hmac-sha256" || a.Sign == "md5"; needs != (a.SignSecretFile != "") {
+		f.add(name+".sign_secret_file", "it goes with sign: hmac-sha256 or md5")
+	}
+	f.oneOf(name+".dialect", a.Dialect, "", "careful", "full")
+	if a.V4Entry != 0 && a.V4Entry != 12 && a.V4Entry != 16 {
+		f.add(name+".v4_entry", "%d is not 12 or 16", a.V4Entry)
+	}
+	within(f, name+".sign_age", a.SignAge, 0, maxAge)
+	within(f, name+".presence_delay", a.PresenceDelay, 0, maxPatience)
+	if a.PresenceDelay != 0 && !a.Presence {
+		f.add(name+".presence_delay", "it goes with presence")
+	}
+}
+
+// checkAppID complains about what is no appid of so many bits.
+func checkAppID(f *faults, name, id string, bits int) {
+	if n, err := strconv.ParseUint(id, 10, bits); err != nil || n == 0 || strconv.FormatUint(n, 10) != id {
+		f.add(name, "%q is not an appid: write a number of 1 to %d", id, uint64(1)<<bits-1)
+	}
+}
+
+// checkProfile complains about a listener's profile. One that is not there yet is found missing when it is needed.
+func checkProfile(f *faults, name string, l Listener) {
+	if l.Profile == "" {
+		return
+	}
+	if _, err := os.Stat(l.Profile); errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if _, err := ReadNative(l.Profile); err != nil {
+		f.add(name, "profile: %w", err)
+	}
+}

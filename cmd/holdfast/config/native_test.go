@@ -1,0 +1,102 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const profile = `
+ximp:
+  apps: {"4242": live}
+  only_apps: true
+  keys: {"4242-102": a default key}
+  salts: {"4242": a salt}
+  guests: check
+  login_resp_key: token
+  plaintext_types: [pc]
+  elsewhere: [192.0.2.1]
+  elsewhere_port: 443
+miop:
+  secret_key_file: key.pem
+  apps:
+    "900000001": {app: live, sign: hmac-sha256, sign_secret_file: secret, sign_age: 10m, dialect: full}
+  other: {legacy: true, v4_entry: 12, presence: true, presence_delay: 1m}
+`
+
+func writeProfile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "native.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestReadNative(t *testing.T) {
+	n, err := ReadNative(writeProfile(t, profile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := n.MIOP.Apps["900000001"]
+	if n.XIMP.Keys["4242-102"] != "a default key" || !n.XIMP.OnlyApps || app.SignAge != 10*time.Minute || n.MIOP.Other.V4Entry != 12 {
+		t.Errorf("got %+v", n)
+	}
+	if n, err := ReadNative(writeProfile(t, "")); err != nil || n.XIMP.Guests != "" {
+		t.Errorf("empty file: got %+v, %v", n, err)
+	}
+}
+
+// Faults are found, with a place, and show no key.
+func TestReadNativeFaults(t *testing.T) {
+	const secret = "s3cr3t"
+	for _, tt := range []struct{ text, want string }{
+		{"ximp: {key: {}}", `unknown key "ximp.key" (did you mean keys?)`},
+		{"miop: {apps: {\"1\": {signs: md5}}}", `unknown key "miop.apps.1.signs"`},
+		{"ximp:\n  keys: s3cr3t", "native.yaml:2: cannot unmarshal"},
+		{"ximp: {keys: {s3cr3t: {a: s3cr3t}}}", "cannot unmarshal"},
+		{"ximp: {keys: {\"4242\": s3cr3t}}", "APPID-CLIENTVERSION"},
+		{"ximp: {keys: {\"1-1\": " + strings.Repeat(secret, 50) + "}}", "at most 256 bytes"},
+		{"ximp: {apps: {\"70000\": live}}", "not an appid"},
+		{"ximp: {apps: {\"0\": live}}", "not an appid"},
+		{"ximp: {apps: {\"1\": a/b}}", "ximp.apps.1: app"},
+		{"ximp: {salts: {\"1\": \"\"}}", "the salt is empty"},
+		{"ximp: {guests: check}", "needs ximp.salts"},
+		{"ximp: {guests: some}", "ximp.guests"},
+		{"ximp: {login_resp_key: x}", "ximp.login_resp_key"},
+		{"miop: {apps: {\"01\": {}}}", "not an appid"},
+		{"miop: {other: {sign: md5}}", "miop.other.sign_secret_file"},
+		{"miop: {other: {sign: sha1}}", "miop.other.sign"},
+		{"miop: {other: {sign: accept, sign_secret_file: x}}", "miop.other.sign_secret_file"},
+		{"miop: {other: {dialect: loud}}", "miop.other.dialect"},
+		{"miop: {other: {v4_entry: 8}}", "miop.other.v4_entry"},
+		{"miop: {other: {presence_delay: 1m}}", "goes with presence"},
+		{"miop: {other: {sign_age: 5}}", "cannot unmarshal"},
+	} {
+		_, err := ReadNative(writeProfile(t, tt.text))
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %q", tt.text, err, tt.want)
+		}
+		if err != nil && strings.Count(err.Error(), secret) > strings.Count(tt.text, secret+":") {
+			t.Errorf("%s: %v shows a key", tt.text, err)
+		}
+	}
+	if _, err := ReadNative(filepath.Join(t.TempDir(), "none")); err == nil {
+		t.Error("a file that is not there was read")
+	}
+}
+
+// A profile is looked at with the rest of the configuration.
+func TestValidateLooksAtProfiles(t *testing.T) {
+	c := Default()
+	c.Listen = []string{"miop://127.0.0.1:0?profile=" + writeProfile(t, "miop: {other: {sign: md5}}")}
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "listen[0]: profile: ") {
+		t.Errorf("got %v, want the profile's fault", err)
+	}
+	c.Listen = []string{"miop://127.0.0.1:0?profile=" + writeProfile(t, profile)}
+	if err := c.Validate(); err != nil {
+		t.Errorf("got %v, want no fault", err)
+	}
+}
