@@ -126,9 +126,15 @@ func (f *pubFlags) publish(ctx context.Context, o mqttclient.Options, stdio Stdi
 	return eachLine(ctx, c, stdio.In, send)
 }
 
+// connection is what a client says of its connection.
+type connection interface {
+	Done() <-chan struct{}
+	Err() error
+}
+
 // eachLine sends the lines of r, without their ends, until r or ctx ends or the connection is lost. The
 // reading goroutine is left behind then: a read from a terminal cannot be interrupted.
-func eachLine(ctx context.Context, c mqttclient.Client, r io.Reader, send func([]byte) error) error {
+func eachLine(ctx context.Context, c connection, r io.Reader, send func([]byte) error) error {
 	lines := make(chan []byte)
 	scanErr := make(chan error, 1)
 	over := make(chan struct{})

@@ -21,6 +21,7 @@ func commands() []command {
 		{"serve", "run the broker", runServe},
 		{"pub", "publish messages; the flags are mosquitto_pub's", runPub},
 		{"sub", "subscribe and print what arrives; the flags are mosquitto_sub's", runSub},
+		{"ximp", "a client of XIMP: log in, listen, chat, join rooms", runXIMP},
 		{"bench", "measure this or any other MQTT broker", runBench},
 		{"store", "look after the data directory: stats, check, backup, restore", runStore},
 		{"passwd", "write files of users and their hashed passwords", runPasswd},

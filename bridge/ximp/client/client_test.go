@@ -71,8 +71,11 @@ func TestPull(t *testing.T) {
 	if err := inbox.Pull(t.Context(), take(9)); !errors.Is(err, enough) || !slices.Equal(got, []int64{3, 6}) || inbox.Next() != 7 {
 		t.Errorf("got %v, %v, next %d, want 3 and 6, and next 7", got, err, inbox.Next())
 	}
-	if got := box.acknowledged(); got != 0 {
-		t.Errorf("got %d acknowledged, want none", got)
+	if err := c.Inbox(packet.BoxPeer, 0).Acknowledge(t.Context()); err != nil || box.acknowledged() != 0 {
+		t.Errorf("got %d acknowledged, %v, want none", box.acknowledged(), err)
+	}
+	if err := inbox.Acknowledge(t.Context()); err != nil || box.acknowledged() != 6 {
+		t.Errorf("got %d acknowledged, %v, want 6", box.acknowledged(), err)
 	}
 	if err := inbox.Pull(t.Context(), take(-1)); err != nil || len(got) != 100 || got[99] != 300 || !slices.IsSorted(got) {
 		t.Errorf("got %v, %v, want each of 100 once", got, err)

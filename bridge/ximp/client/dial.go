@@ -46,30 +46,30 @@ type target struct {
 	tls, webSocket bool
 }
 
+// defaultPorts are those of URLs without a port.
+var defaultPorts = map[string]string{"ximp": "1885", "ximps": "8885", "ws": "80", "wss": "443"}
+
 func parseURL(s string) (target, error) {
 	u, err := url.Parse(s)
 	if err != nil {
 		return target{}, fmt.Errorf("%q is not a URL: write ximp://host:port", s)
 	}
-	t := target{host: u.Host}
-	switch u.Scheme {
-	case "ximp":
-	case "ximps":
-		t.tls = true
-	case "ws":
-		t.webSocket = true
-	case "wss":
-		t.tls, t.webSocket = true, true
-	default:
-		return target{}, fmt.Errorf("%q: the scheme is ximp, ximps, ws or wss", s)
-	}
+	port, known := defaultPorts[u.Scheme]
 	switch {
-	case u.Hostname() == "" || u.Port() == "":
-		return target{}, fmt.Errorf("%q: a host and a port are needed", s)
+	case !known:
+		return target{}, fmt.Errorf("%q: the scheme is ximp, ximps, ws or wss", s)
+	case u.Hostname() == "":
+		return target{}, fmt.Errorf("%q: a host is needed", s)
 	case u.Path != "" && u.Path != "/", u.RawQuery != "", u.User != nil, u.Fragment != "":
 		return target{}, fmt.Errorf("%q: nothing may follow the port", s)
 	}
-	return t, nil
+	if u.Port() != "" {
+		port = u.Port()
+	}
+	return target{
+		host: net.JoinHostPort(u.Hostname(), port),
+		tls:  u.Scheme == "ximps" || u.Scheme == "wss", webSocket: u.Scheme == "ws" || u.Scheme == "wss",
+	}, nil
 }
 
 func (t target) dial(ctx context.Context, cfg *tls.Config) (net.Conn, error) {

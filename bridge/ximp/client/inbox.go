@@ -110,3 +110,13 @@ func (i *Inbox) Pull(ctx context.Context, take func(packet.Stored) error) error 
 		}
 	}
 }
+
+// Acknowledge tells the server that what Pull has handed on is taken, after take has
+// ended it with an error.
+func (i *Inbox) Acknowledge(ctx context.Context) error {
+	if i.next <= 0 {
+		return nil
+	}
+	_, err := i.c.GetInfo(ctx, i.box, i.next, 1)
+	return err
+}

@@ -153,7 +153,10 @@ func TestParseURL(t *testing.T) {
 	for in, want := range map[string]target{
 		"ximp://h:1":  {host: "h:1"},
 		"ximps://h:1": {host: "h:1", tls: true},
+		"ximp://h":    {host: "h:1885"},
+		"ximps://h":   {host: "h:8885", tls: true},
 		"ws://h:1/":   {host: "h:1", webSocket: true},
+		"ws://h":      {host: "h:80", webSocket: true},
 		"wss://[::1]:1": {
 			host: "[::1]:1", tls: true, webSocket: true,
 		},
@@ -162,7 +165,7 @@ func TestParseURL(t *testing.T) {
 			t.Errorf("%s: got %+v, %v, want %+v", in, got, err, want)
 		}
 	}
-	for _, in := range []string{"", "h:1", "mqtt://h:1", "ximp://h", "ximp://:1", "ximp://h:1/x", "ximp://u:p@h:1", "ximp://h:1?a=b", "ximp://h:\x01"} {
+	for _, in := range []string{"", "h:1", "mqtt://h:1", "ximp://:1", "ximp://h:1/x", "ximp://u:p@h:1", "ximp://h:1?a=b", "ximp://h:\x01"} {
 		if got, err := parseURL(in); err == nil {
 			t.Errorf("%q: got %+v, want an error", in, got)
 		}
