@@ -22,6 +22,7 @@ func commands() []command {
 		{"pub", "publish messages; the flags are mosquitto_pub's", runPub},
 		{"sub", "subscribe and print what arrives; the flags are mosquitto_sub's", runSub},
 		{"ximp", "a client of XIMP: log in, listen, chat, join rooms", runXIMP},
+		{"miop", "a client of MIOP: listen, upload", runMIOP},
 		{"bench", "measure this or any other MQTT broker", runBench},
 		{"store", "look after the data directory: stats, check, backup, restore", runStore},
 		{"passwd", "write files of users and their hashed passwords", runPasswd},
@@ -58,7 +59,7 @@ func Run(ctx context.Context, args []string, stdio Stdio) int {
 
 func printOverview(w io.Writer) {
 	var b strings.Builder
-	b.WriteString("holdfast: an open push broker that speaks MQTT 3.1, 3.1.1 and 5\n\nUsage:\n  holdfast COMMAND [flags]\n\nCommands:\n")
+	b.WriteString("holdfast: an open push broker that speaks MQTT 3.1, 3.1.1 and 5, XIMP and MIOP\n\nUsage:\n  holdfast COMMAND [flags]\n\nCommands:\n")
 	for _, c := range commands() {
 		fmt.Fprintf(&b, "  %-9s %s\n", c.name, c.summary)
 	}
