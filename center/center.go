@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -59,6 +60,7 @@ type Server struct {
 
 	stores storeAPI
 	state  atomic.Int32 // a State
+	load   atomic.Pointer[Load]
 }
 
 // New returns a Server in state Starting. It listens nowhere yet.
@@ -148,15 +150,25 @@ type readiness struct {
 // warning says what is wrong with a node that serves all the same. One whose disk is full is needed still: for
 // QoS 0, and to give out what is stored, which makes room.
 func (s *Server) warning() string {
+	var all []string
 	if p := s.stores.store.Load(); p != nil && (*p).Stats().Full {
-		return "store full: QoS 1 and 2 publishes are refused"
+		all = append(all, "store full: QoS 1 and 2 publishes are refused")
 	}
-	return ""
+	if l := s.loaded(); l.Level > 0 {
+		all = append(all, "load is "+l.Name+": "+l.Cause)
+	}
+	return strings.Join(all, "; ")
 }
 
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	switch State(s.state.Load()) {
 	case Ready:
+		if l := s.loaded(); l.Refusing {
+			e := errOverload
+			e.Message = "overloaded: load is " + l.Name + ", by " + l.Cause
+			writeError(w, e)
+			return
+		}
 		writeJSON(w, http.StatusOK, readiness{Status: "ready", Warning: s.warning()})
 	case Draining:
 		writeError(w, errDraining)

@@ -19,6 +19,7 @@ type Node struct {
 	Engine *netloop.Engine
 	Logins *login.Pool  // nil if nobody is asked who clients are
 	Store  Store        // nil if nothing is kept on disk
+	Load   Load         // nil if there is no protection against overload
 	Door   func() Door  // nil if all connections are let in
 	Guard  func() Guard // nil if nobody is asked who clients are
 	// Natives are the fronts of other protocols than MQTT. nil if there are none.
@@ -93,6 +94,9 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	c.collectEngine(emit, ch)
 	c.collectEntry(emit)
 	c.collectApps(emit)
+	if c.node.Load != nil {
+		c.collectLoad(emit)
+	}
 	if c.node.Store != nil {
 		collectStore(c.node.Store.Stats(), emit, ch)
 	}

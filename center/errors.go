@@ -26,11 +26,12 @@ var (
 	errStore     = Error{50001, http.StatusInternalServerError, "the store has failed", errorLink}
 	errStarting  = Error{50301, http.StatusServiceUnavailable, "starting: listeners are not up yet", errorLink}
 	errDraining  = Error{50302, http.StatusServiceUnavailable, "draining: the process is about to end", errorLink}
+	errOverload  = Error{50303, http.StatusServiceUnavailable, "overloaded: new clients had better go elsewhere", errorLink}
 )
 
 // catalogue lists every Error this package answers with.
 var catalogue = []Error{
-	errParameter, errForeign, errNotFound, errNoStore, errMethod, errBusy, errStore, errStarting, errDraining,
+	errParameter, errForeign, errNotFound, errNoStore, errMethod, errBusy, errStore, errStarting, errDraining, errOverload,
 }
 
 func writeError(w http.ResponseWriter, e Error) { writeJSON(w, e.Status, e) }

@@ -48,6 +48,9 @@ type Pool struct {
 	workers sync.WaitGroup
 
 	asked, refused, took atomic.Uint64
+
+	closed     atomic.Bool // new clients are turned away
+	turnedAway atomic.Uint64
 }
 
 // job is a client about which a hook is asked, and then what it says on its way back.
@@ -123,6 +126,20 @@ func (p *Pool) carryOut(j *job) {
 	j.loop.Post(j)
 }
 
+// TurnAway says whether new clients are turned away, as none are at first: because the node has too much to do. It may be called
+// by any goroutine.
+func (p *Pool) TurnAway(on bool) { p.closed.Store(on) }
+
+// TurnsAway tells a front whether to refuse a client that wants in, which is counted then. It is asked before anything
+// is found out about the client, and costs nothing to speak of. nil turns nobody away.
+func (p *Pool) TurnsAway() bool {
+	if p == nil || !p.closed.Load() {
+		return false
+	}
+	p.turnedAway.Add(1)
+	return true
+}
+
 // Stop ends the pool, and waits for what is being asked, whose context ends. About those who wait nothing is said
 // any more: they are refused when their connection is closed. It may be called again.
 func (p *Pool) Stop() {
@@ -136,6 +153,8 @@ type Stats struct {
 	Asked   uint64        // questions that were answered
 	Refused uint64        // questions for which there was no room
 	Took    time.Duration // that the answers have taken, of all together
+
+	TurnedAway uint64 // clients that were refused because the node has too much to do
 }
 
 // Stats returns the pool's counters. nil has none.
@@ -143,5 +162,8 @@ func (p *Pool) Stats() Stats {
 	if p == nil {
 		return Stats{}
 	}
-	return Stats{Waiting: len(p.jobs), Asked: p.asked.Load(), Refused: p.refused.Load(), Took: time.Duration(p.took.Load())}
+	return Stats{
+		Waiting: len(p.jobs), Asked: p.asked.Load(), Refused: p.refused.Load(), Took: time.Duration(p.took.Load()),
+		TurnedAway: p.turnedAway.Load(),
+	}
 }

@@ -104,3 +104,25 @@ func TestPoolStop(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+func TestTurnAway(t *testing.T) {
+	p := NewPool(Config{})
+	defer p.Stop()
+	var none *Pool
+	if p.TurnsAway() || none.TurnsAway() {
+		t.Error("at first: got a client turned away, want it let in")
+	}
+	p.TurnAway(true)
+	for range 2 {
+		if !p.TurnsAway() {
+			t.Error("got a client let in, want it turned away")
+		}
+	}
+	p.TurnAway(false)
+	if p.TurnsAway() {
+		t.Error("afterwards: got a client turned away, want it let in")
+	}
+	if got := p.Stats().TurnedAway; got != 2 {
+		t.Errorf("got %d turned away, want 2", got)
+	}
+}

@@ -22,6 +22,11 @@ func (c *conn) onConnect(f packet.Frame) error {
 	c.version = p.Version
 	c.maxPacket = p.MaximumPacketSize
 	c.problemInfo = !p.NoProblemInfo
+	if c.ls.srv.cfg.Logins.TurnsAway() {
+		c.refuse(packet.ServerBusy)
+		c.close(errBusy, 0)
+		return nil
+	}
 	answer := &packet.ConnAck{ReceiveMaximum: uint16(c.ls.srv.cfg.ReceiveMaximum)}
 	return c.authenticate(p, answer)
 }

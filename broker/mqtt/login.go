@@ -251,6 +251,7 @@ func (c *conn) onAuth(f packet.Frame) error {
 }
 
 var (
+	errBusy             = errors.New("node has too much to do")
 	errAuthBusy         = errors.New("too many clients wait to be authenticated")
 	errNotAuthenticated = errors.New("client is not authenticated")
 	errExpired          = errors.New("authentication has expired")

@@ -116,6 +116,9 @@ func (l *Listener) Close() {
 func (l *Listener) run(accept func() error) {
 	pause := acceptPauseMin
 	for {
+		if !l.engine.gate.pass(l.done) {
+			return
+		}
 		err := accept()
 		if err == nil {
 			pause = acceptPauseMin
@@ -149,6 +152,10 @@ func (l *Listener) acceptPortable() error {
 	nc, err := l.ln.Accept()
 	if err != nil {
 		return err
+	}
+	if !l.engine.gate.pass(l.done) { // which was shut meanwhile: this one waits here
+		nc.Close()
+		return net.ErrClosed
 	}
 	if tc, ok := nc.(*net.TCPConn); ok {
 		// An error means that the peer is gone already, which reading will tell.

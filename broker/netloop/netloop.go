@@ -176,6 +176,7 @@ type Engine struct {
 	start      time.Time
 	loops      []*Loop
 	handshakes *handshakes
+	gate       gate            // before those who accept
 	wg         sync.WaitGroup  // loops, listeners, portable readers and writers
 	dialCtx    context.Context // portable: ends when Shutdown begins
 	stopDials  context.CancelFunc

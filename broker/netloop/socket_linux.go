@@ -63,7 +63,7 @@ func pollable(rc syscall.RawConn) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "listener"), nil
 }
 
-// acceptRaw accepts from ln until it would block or fails.
+// acceptRaw accepts from ln until it would block, the gate is shut or it fails.
 // An error that follows connections is left to the next call, which gets it again.
 func (ln *Listener) acceptRaw(sc syscall.RawConn) error {
 	var failed error
@@ -75,6 +75,9 @@ func (ln *Listener) acceptRaw(sc syscall.RawConn) error {
 				failed = net.ErrClosed
 				return true
 			default:
+			}
+			if ln.engine.gate.isShut() {
+				return true
 			}
 			fd, sa, err := unix.Accept4(int(s), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 			switch {

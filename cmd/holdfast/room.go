@@ -25,6 +25,8 @@ type room interface {
 	Shutdown(ctx context.Context) error
 	// Store returns what the API shows of the durable store; nil if there is none.
 	Store() center.Store
+	// Load returns what the API shows of how much there is to do; nil if that is not measured.
+	Load() center.Load
 }
 
 // mqttRoom is a broker with its MQTT front.
@@ -37,6 +39,7 @@ type mqttRoom struct {
 	store  broker.Store
 	guard  *guard
 	door   *doorman
+	load   *protector         // nil if nothing is measured
 	disk   *disk              // the same if it is on disk, else nil
 	stop   context.CancelFunc // of what runs beside the loops
 	beside sync.WaitGroup
@@ -88,8 +91,12 @@ func startRoom(c *config.Config, listeners []opened, log *slog.Logger, metrics p
 	if err := r.listen(c, listeners, log); err != nil {
 		return nil, errors.Join(err, r.abort())
 	}
+	if r.load, err = newProtector(&c.Overload, r, loadOf(r), log); err != nil {
+		return nil, errors.Join(err, r.abort())
+	}
 	node := center.Node{
-		Broker: r.broker, MQTT: r.mqtt, Engine: engine, Logins: r.logins, Store: r.Store(), Door: r.door.counts, Guard: r.guard.counts,
+		Broker: r.broker, MQTT: r.mqtt, Engine: engine, Logins: r.logins, Store: r.Store(), Load: r.Load(),
+		Door: r.door.counts, Guard: r.guard.counts,
 		Natives: r.native.counts,
 	}
 	if err := metrics.Register(center.NewCollector(node)); err != nil {
@@ -100,6 +107,7 @@ func startRoom(c *config.Config, listeners []opened, log *slog.Logger, metrics p
 	r.beside.Go(func() { keepHeapLean(ctx, engine) })
 	r.beside.Go(func() { r.guard.run(ctx) })
 	r.beside.Go(func() { r.door.run(ctx, log) })
+	r.beside.Go(func() { r.load.run(ctx) })
 	return r, nil
 }
 
@@ -155,6 +163,14 @@ func (r *mqttRoom) Store() center.Store {
 		return nil
 	}
 	return r.disk
+}
+
+// Load implements room.
+func (r *mqttRoom) Load() center.Load {
+	if r.load == nil {
+		return nil
+	}
+	return r.load
 }
 
 // abort ends a room that has not begun to serve.

@@ -88,6 +88,7 @@ func serveRoom(ctx context.Context, c *config.Config, log *slog.Logger, start st
 		log.Info("listening", "url", ln.url())
 	}
 	api.setStore(r.Store())
+	api.setLoad(r.Load())
 	api.setState(center.Ready)
 	notify("READY=1")
 	log.Info("ready", "version", version, "pid", os.Getpid())
@@ -139,6 +140,12 @@ func (a *api) setState(s center.State) {
 func (a *api) setStore(st center.Store) {
 	if a.server != nil {
 		a.server.SetStore(st)
+	}
+}
+
+func (a *api) setLoad(l center.Load) {
+	if a.server != nil {
+		a.server.SetLoad(l)
 	}
 }
 

@@ -36,6 +36,7 @@ func (r *fakeRoom) Shutdown(ctx context.Context) error {
 }
 
 func (r *fakeRoom) Store() center.Store { return nil }
+func (r *fakeRoom) Load() center.Load   { return nil }
 
 // served is a serve under way, over a fakeRoom.
 type served struct {

@@ -73,6 +73,9 @@ type Config struct {
 	// other is `default`. In the environment it is one line of YAML, `{meters: {max_connections: 1000}}`.
 	Apps Apps `yaml:"apps"`
 
+	// Overload says from when on a node that has too much to do does less of what it can do without.
+	Overload Overload `yaml:"overload"`
+
 	// Broker holds the limits of sessions, messages and connections.
 	Broker Broker `yaml:"broker"`
 
@@ -222,6 +225,28 @@ type Limits struct {
 	AppBytes Size `yaml:"app_bytes"`
 }
 
+// Overload are the thresholds of what is measured once a second, each for the levels elevated, high and critical;
+// docs/operations.md says what is done at each level.
+type Overload struct {
+	// Mode is what is done: `protect` takes the steps of the level, `watch` takes none and shows the level all the
+	// same, in the metrics, in the log and as a warning of /readyz. `off` measures nothing.
+	Mode string `yaml:"mode"`
+
+	// LoopLag is how late the event loops are, as three durations, or `off`. Two measurements in a row count.
+	LoopLag string `yaml:"loop_lag"`
+
+	// Memory is the part of the memory in use that cannot be reclaimed, as three percentages, or `off`: of the limit of
+	// the cgroup or of one above it, of GOMEMLIMIT, or of the memory of the machine; the nearest counts.
+	Memory string `yaml:"memory"`
+
+	// CommitTime is how long a commit of the store takes, as three durations, or `off`. Two measurements in a row
+	// count. With data in memory there are no commits.
+	CommitTime string `yaml:"commit_time"`
+
+	// Quiet is how long what is measured must have been lower until the next lower level holds, 1 s to 1 h.
+	Quiet time.Duration `yaml:"quiet"`
+}
+
 // InMemory is the Data of a broker that keeps nothing on disk, DefaultData the one of a broker that has been
 // told nothing.
 const (
@@ -229,8 +254,11 @@ const (
 	DefaultData = "holdfast-data"
 )
 
-// The values of ForbiddenPublish, MailboxPolicy and Sync.
+// The values of Mode, ForbiddenPublish, MailboxPolicy and Sync.
 const (
+	Protect      = "protect"
+	Watch        = "watch"
+	Off          = "off"
 	Refuse       = "refuse"
 	Disconnect   = "disconnect"
 	RejectNew    = "reject-new"
@@ -381,6 +409,13 @@ func Default() *Config {
 		LogFormat: "text",
 		Apps:      Apps{},
 		Auth:      Auth{HTTPTimeout: 2 * time.Second, ForbiddenPublish: Refuse},
+		Overload: Overload{
+			Mode:       Protect,
+			LoopLag:    "250ms 1s 4s",
+			Memory:     "80% 90% 95%",
+			CommitTime: "250ms 1s 4s",
+			Quiet:      10 * time.Second,
+		},
 		Broker: Broker{
 			MaxInflight:         32768,
 			MaxQueuedMessages:   1000,

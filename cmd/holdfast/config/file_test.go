@@ -37,6 +37,7 @@ func TestGoodFiles(t *testing.T) {
 				Sync: SyncInterval, SyncEvery: time.Second, MaxPending: 2 << 20, MinFree: 1 << 30, MailboxAge: time.Hour,
 				LogMessages: 9, LogBytes: 3 << 20,
 			},
+			Overload: Overload{Mode: Watch, LoopLag: "10ms 20ms 30ms", Memory: Off, CommitTime: "1s 2s 3s", Quiet: time.Minute},
 		},
 	}
 	files, _ := filepath.Glob("testdata/*.good.yaml")

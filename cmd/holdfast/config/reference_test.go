@@ -91,7 +91,7 @@ func fieldComments(t *testing.T, file string) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	prefix := map[string]string{"Config": "", "Broker": "broker.", "Storage": "storage.", "TLS": "tls.", "Auth": "auth.", "Limits": "limits."}
+	prefix := map[string]string{"Config": "", "Broker": "broker.", "Storage": "storage.", "TLS": "tls.", "Auth": "auth.", "Limits": "limits.", "Overload": "overload."}
 	docs := make(map[string]string)
 	ast.Inspect(parsed, func(n ast.Node) bool {
 		spec, ok := n.(*ast.TypeSpec)

@@ -35,6 +35,7 @@ func (c *Config) Validate() error {
 	c.Auth.check(&f)
 	c.Limits.check(&f, c.Broker.MaxPacketSize)
 	c.Apps.check(&f, c.Broker.MaxPacketSize)
+	c.Overload.check(&f)
 	if c.Data == "" {
 		f.add("data", "name a directory, or \"memory\" (Sessions and messages end with the process)")
 	}

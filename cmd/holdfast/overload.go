@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-mqtt/holdfast/center"
+	"github.com/holdfast-mqtt/holdfast/cmd/holdfast/config"
+	"github.com/holdfast-mqtt/holdfast/hooks/overload"
+)
+
+// The levels at which steps are taken. What costs clients least comes first; what takes from those that are connected last.
+const (
+	refuseAt   = overload.High     // new connections wait, and /readyz says so
+	turnAwayAt = overload.Critical // clients that have a connection and no Session yet are told that the node is busy
+)
+
+// protector takes steps when the node has more to do than it can.
+type protector struct {
+	// static
+	room    *mqttRoom
+	log     *slog.Logger
+	watch   bool // takes no steps
+	monitor *overload.Monitor
+
+	accepting atomic.Uint64 // times that accepting was paused
+}
+
+// newProtector returns one that knows the load by its sources; nil if the mode is off.
+func newProtector(c *config.Overload, r *mqttRoom, sources overload.Sources, log *slog.Logger) (*protector, error) {
+	if c.Mode == config.Off {
+		return nil, nil
+	}
+	mc := overload.MachineConfig{Quiet: c.Quiet}
+	for _, s := range []struct {
+		measure overload.Measure
+		text    string
+		parse   func(string) (config.Thresholds, error)
+	}{
+		{overload.LoopLag, c.LoopLag, config.ParseDurations},
+		{overload.MemoryShare, c.Memory, config.ParsePercentages},
+		{overload.CommitTime, c.CommitTime, config.ParseDurations},
+	} {
+		t, err := s.parse(s.text)
+		if err != nil {
+			return nil, err
+		}
+		mc.Thresholds[s.measure] = overload.Thresholds(t)
+	}
+	p := &protector{room: r, log: log, watch: c.Mode == config.Watch}
+	p.monitor = overload.NewMonitor(mc, sources, p.told)
+	return p, nil
+}
+
+// loadOf are the sources of a room.
+func loadOf(r *mqttRoom) overload.Sources {
+	lag, memory := r.engine.NewLag(), overload.OpenMemory()
+	s := overload.Sources{LoopLag: lag.Sample, Memory: memory.Share}
+	if r.disk != nil {
+		var commits overload.Commits
+		s.CommitTime = func(now time.Duration) time.Duration {
+			st := r.disk.store.Stats()
+			return commits.Sample(now, st.Batches, st.CommitTime, st.PendingOps)
+		}
+	}
+	return s
+}
+
+// run measures until ctx ends.
+func (p *protector) run(ctx context.Context) {
+	if p != nil {
+		p.monitor.Run(ctx)
+	}
+}
+
+// told is called after each measurement.
+func (p *protector) told(s overload.Status, changed bool) {
+	if changed {
+		p.log.Warn("overload_level", "level", s.Level.String(), "cause", s.Cause.String(), "steps_taken", !p.watch,
+			"loop_lag_seconds", s.Reading[overload.LoopLag], "memory_share", s.Reading[overload.MemoryShare],
+			"commit_seconds", s.Reading[overload.CommitTime])
+	}
+	if !p.watch {
+		p.act(s.Level)
+	}
+}
+
+// act takes the steps of a level, and takes back those of higher ones.
+func (p *protector) act(l overload.Level) {
+	if p.room.engine.SetAccepting(l < refuseAt) && l >= refuseAt {
+		p.accepting.Add(1)
+	}
+	p.room.logins.TurnAway(l >= turnAwayAt)
+}
+
+// Stats implements center.Load.
+func (p *protector) Stats() center.LoadStats {
+	s := p.monitor.Status()
+	out := center.LoadStats{
+		Level: int(s.Level), Name: s.Level.String(), Cause: s.Cause.String(), Refusing: s.Level >= refuseAt && !p.watch,
+		LoopLag: s.Reading[overload.LoopLag], Memory: s.Reading[overload.MemoryShare], CommitTime: s.Reading[overload.CommitTime],
+		Entered: make(map[string]uint64),
+		Steps: map[string]uint64{
+			"accepting_paused": p.accepting.Load(),
+			"login_refused":    p.room.logins.Stats().TurnedAway,
+		},
+	}
+	for _, l := range overload.Levels[overload.Elevated:] {
+		out.Entered[l.String()] = s.Entered[l]
+	}
+	return out
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/holdfast-mqtt/holdfast/center"
+	"github.com/holdfast-mqtt/holdfast/cmd/holdfast/config"
+	"github.com/holdfast-mqtt/holdfast/hooks/overload"
+)
+
+// patience bounds waits on sockets: it makes a hang a failure.
+const patience = 20 * time.Second
+
+// loaded is a room whose load the test says.
+type loaded struct {
+	t      *testing.T
+	room   *mqttRoom
+	load   *protector
+	port   string
+	now    time.Duration
+	memory float64
+	log    strings.Builder
+}
+
+// newLoaded starts a room in memory. Nothing is measured in it: p is asked by the test alone.
+func newLoaded(t *testing.T, mode string) *loaded {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := config.Default()
+	c.Data, c.Overload.Mode = config.InMemory, config.Off
+	r, err := startRoom(c, []opened{{Listener: ln}}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Shutdown(context.Background()); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+	})
+	if r.Load() != nil {
+		t.Error("got a load though nothing is measured")
+	}
+	l := &loaded{t: t, room: r.(*mqttRoom)}
+	_, l.port, _ = net.SplitHostPort(ln.Addr().String())
+	c.Overload.Mode = mode
+	log := slog.New(slog.NewTextHandler(&l.log, nil))
+	l.load, err = newProtector(&c.Overload, l.room, overload.Sources{Memory: func() float64 { return l.memory }}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// rise has the level be another, at once.
+func (l *loaded) rise(to overload.Level) {
+	l.t.Helper()
+	l.memory = [...]float64{0, 0.8, 0.9, 0.95}[to]
+	l.sample(to)
+}
+
+// fall has the level fall to another, in time of the test's own.
+func (l *loaded) fall(to overload.Level) {
+	l.t.Helper()
+	l.memory = 0
+	for at := l.load.monitor.Status().Level; at > to; at-- {
+		l.now += 10 * time.Second
+		l.sample(at - 1)
+	}
+}
+
+func (l *loaded) sample(want overload.Level) {
+	l.t.Helper()
+	l.load.monitor.Sample(l.now)
+	if got := l.load.monitor.Status().Level; got != want {
+		l.t.Fatalf("got level %v, want %v", got, want)
+	}
+}
+
+func (l *loaded) dial() net.Conn {
+	l.t.Helper()
+	c, err := net.Dial("tcp", "127.0.0.1:"+l.port)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() { c.Close() })
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		l.t.Fatal(err)
+	}
+	return c
+}
+
+func (l *loaded) send(c net.Conn, text string) {
+	l.t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// receive reads as many bytes as want has, and compares.
+func (l *loaded) receive(c net.Conn, want string) {
+	l.t.Helper()
+	b := make([]byte, len(want))
+	if _, err := io.ReadFull(c, b); err != nil || string(b) != want {
+		l.t.Fatalf("got % x, %v, want % x", b, err, want)
+	}
+}
+
+// CONNECT with Client Identifier a.
+const (
+	connect3 = "\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01a"
+	connect5 = "\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01a"
+	connAck3 = "\x20\x02\x00\x00"
+	busy3    = "\x20\x02\x00\x03"
+	busy5    = "\x20\x03\x00\x89\x00"
+)
+
+// New connections wait while the load is high, clients without a Session are turned away while it is critical, those
+// with one go on, and all is as before when it is normal again.
+func TestLevels(t *testing.T) {
+	l := newLoaded(t, config.Protect)
+	late3, late5, old := l.dial(), l.dial(), l.dial()
+	l.send(old, connect3)
+	l.receive(old, connAck3) // those before it are accepted too
+	l.rise(overload.High)
+	waiting := l.dial()
+	l.send(waiting, connect3)
+	l.rise(overload.Critical)
+	l.send(late3, connect3)
+	l.receive(late3, busy3)
+	l.send(late5, connect5)
+	l.receive(late5, busy5)
+	l.send(old, "\xc0\x00")
+	l.receive(old, "\xd0\x00")
+	if got := l.room.engine.Stats().Accepted; got != 3 {
+		t.Errorf("got %d accepted, want 3", got)
+	}
+	l.fall(overload.Elevated)
+	l.receive(waiting, connAck3) // which has taken the Session over
+	c := l.dial()
+	l.send(c, strings.Replace(connect3, "\x01a", "\x01b", 1))
+	l.receive(c, connAck3)
+	st := l.load.Stats()
+	if st.Steps["accepting_paused"] != 1 || st.Steps["login_refused"] != 2 || st.Entered["high"] != 2 || st.Entered["critical"] != 1 {
+		t.Errorf("got %+v, want 1 pause and 2 logins refused", st)
+	}
+}
+
+// While the load is watched only, nobody is refused.
+func TestWatch(t *testing.T) {
+	l := newLoaded(t, config.Watch)
+	l.rise(overload.Critical)
+	c := l.dial()
+	l.send(c, connect3)
+	l.receive(c, connAck3)
+	st := l.load.Stats()
+	if st.Level != 3 || st.Refusing || st.Steps["accepting_paused"] != 0 {
+		t.Errorf("got %+v, want critical and no steps", st)
+	}
+	if got := l.log.String(); !strings.Contains(got, "msg=overload_level level=critical cause=memory steps_taken=false") {
+		t.Errorf("got the log %q, want the level", got)
+	}
+}
+
+// /readyz says so from High on.
+func TestReadyUnderLoad(t *testing.T) {
+	l := newLoaded(t, config.Protect)
+	s := center.New(center.Config{Metrics: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)})
+	s.SetLoad(l.load)
+	s.SetState(center.Ready)
+	want := func(status int, body string) {
+		t.Helper()
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
+		if w.Code != status || !strings.Contains(w.Body.String(), body) {
+			t.Errorf("got %d, %s, want %d, %s", w.Code, w.Body, status, body)
+		}
+	}
+	want(200, `{"status":"ready"}`)
+	l.rise(overload.Elevated)
+	want(200, `{"status":"ready","warning":"load is elevated: memory"}`)
+	l.rise(overload.High)
+	want(503, `{"code":50303,"http":503,"error":"overloaded: load is high, by memory",`)
+	l.fall(overload.Normal)
+	want(200, `{"status":"ready"}`)
+}
+
+// Thresholds of the configuration reach what measures, and the sources of a room have something to say.
+func TestProtectorSettings(t *testing.T) {
+	c := config.Default().Overload
+	c.LoopLag, c.Memory, c.CommitTime = "1s 2s 3s", config.Off, "4s 5s 6s"
+	lag, took := time.Duration(0), time.Duration(0)
+	p, err := newProtector(&c, &mqttRoom{}, overload.Sources{
+		LoopLag: func() time.Duration { return lag }, Memory: func() float64 { return 1 },
+		CommitTime: func(time.Duration) time.Duration { return took },
+	}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.watch = true
+	for i, step := range []struct {
+		lag, took time.Duration
+		want      overload.Level
+	}{{0, 0, 0}, {time.Second, 0, 0}, {time.Second, 0, 1}, {0, 5 * time.Second, 1}, {0, 5 * time.Second, 2}, {3 * time.Second, 0, 2}, {3 * time.Second, 0, 3}} {
+		lag, took = step.lag, step.took
+		p.monitor.Sample(time.Duration(i) * time.Second)
+		if got := p.monitor.Status().Level; got != step.want {
+			t.Errorf("step %d: got %v, want %v", i, got, step.want)
+		}
+	}
+	c.Memory = "much"
+	if _, err := newProtector(&c, &mqttRoom{}, overload.Sources{}, nil); err == nil {
+		t.Error("got no error for a threshold that is none")
+	}
+}
