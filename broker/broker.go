@@ -31,6 +31,7 @@ type Broker struct {
 	slowEnded      atomic.Uint64
 	fruitlessEnded atomic.Uint64
 	hookPanics     [hookKinds]atomic.Uint64
+	relief         relief
 
 	mu        sync.Mutex // guards the rest
 	apps      map[string]*App

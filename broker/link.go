@@ -52,6 +52,12 @@ type Link interface {
 	End(reason error)
 }
 
+// Lagger is a Link that can tell whether its client is behind: with a Relief, such clients get no QoS 0 messages.
+type Lagger interface {
+	// Lags tells whether the client has yet to take what it was sent before. It is called as Link's methods are.
+	Lags() bool
+}
+
 // Reasons for Link.End and results of calls.
 var (
 	// ErrTakenOver means that the same Client Identifier has connected again.

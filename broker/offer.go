@@ -32,6 +32,10 @@ func (s *Session) offerQoS0(sc *Scratch, it *item) {
 		s.dropped(sc, it.msg, DropOffline)
 		return
 	}
+	if s.app.broker.relief.sheds(s.link) {
+		s.dropped(sc, it.msg, DropOverload)
+		return
+	}
 	switch s.send(sc, it, 0) {
 	case Full, Gone:
 		s.dropped(sc, it.msg, DropSlow)

@@ -101,9 +101,9 @@ func (s *Session) runJobs(sc *Scratch) {
 // windowRoom is how many deliveries the window takes at present.
 func (s *Session) windowRoom() int {
 	if s.window == nil {
-		return int(s.limit)
+		return s.windowSize()
 	}
-	return int(s.limit) - s.window.unacked
+	return max(s.windowSize()-s.window.unacked, 1) // the size may have changed since there was room
 }
 
 // wantRetained has unlock fetch those at the beginning of found that are in the

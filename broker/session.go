@@ -218,7 +218,12 @@ func (s *Session) caughtUp() bool {
 // room tells whether the window takes one more delivery.
 func (s *Session) room() bool {
 	w := s.window
-	return w == nil || w.unacked < int(s.limit) && w.states.len() < maxPacketID
+	return w == nil || w.unacked < s.windowSize() && w.states.len() < maxPacketID
+}
+
+// windowSize is how many deliveries may be in flight at present.
+func (s *Session) windowSize() int {
+	return max(int(s.limit)>>s.app.broker.relief.windowShift.Load(), 1)
 }
 
 // unlock releases mu and does what had to wait for that.

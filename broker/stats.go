@@ -15,11 +15,12 @@ const (
 	DropOversized                    // larger than the client's Maximum Packet Size
 	DropOldest                       // mailbox full, policy drop-oldest
 	DropSessionEnd                   // the Session ended with the message undelivered
+	DropOverload                     // QoS 0: the client is behind, and the node has too much to do
 	dropReasons
 )
 
 func (r DropReason) String() string {
-	return [...]string{"slow", "offline", "expired", "oversized", "oldest", "session_end"}[r]
+	return [...]string{"slow", "offline", "expired", "oversized", "oldest", "session_end", "overload"}[r]
 }
 
 // Counters count what one Scratch has done for one App. They have one writer.

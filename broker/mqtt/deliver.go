@@ -82,6 +82,9 @@ func (c *conn) Yield(any) {
 	})
 }
 
+// Lags implements broker.Lagger.
+func (c *conn) Lags() bool { return c.nc.Lags() }
+
 // End implements broker.Link.
 func (c *conn) End(reason error) {
 	c.nc.Loop().PostFunc(func() {

@@ -47,7 +47,7 @@ type Conn struct {
 }
 
 // outState are the flags of a connection's output.
-type outState uint8
+type outState uint16
 
 const (
 	outDirty    outState = 1 << iota // on some loop's dirty list
@@ -58,6 +58,7 @@ const (
 	outFinished                      // everything is written; a halfCloseTask is posted
 	outClosed                        // no more output; descriptor may be gone
 	outRelease                       // whoever is writing must close the descriptor
+	outLagging                       // more than lagging has waited since Laggards has looked
 )
 
 func connOfTimer(t *timer) *Conn { return (*Conn)(unsafe.Pointer(t)) }

@@ -351,6 +351,9 @@ func (l *Loop) openConns() iter.Seq[*Conn] {
 	}
 }
 
+// connsByFD are the loop's connections and gaps between them; nil without epoll. It is for the loop, and until it attaches one.
+func (l *Loop) connsByFD() []*Conn { return l.poller.byFD }
+
 // openTask starts a connection on its loop.
 type openTask Conn
 

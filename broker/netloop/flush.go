@@ -30,6 +30,9 @@ func (c *Conn) wroteAll() {
 func (c *Conn) noteProgress() {
 	var due outState
 	n := c.waitingLocked()
+	if n <= lagging {
+		c.state &^= outLagging
+	}
 	if c.state&outRefused != 0 && n <= c.loop.engine.cfg.LowWater {
 		c.state &^= outRefused
 		due |= outRefused

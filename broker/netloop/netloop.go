@@ -35,6 +35,9 @@
 // any more at twice HighWater. What is kept of incomplete input grows with the
 // bytes that have arrived, never with a length that a peer claims.
 //
+// While there is too much to do, accepting can be paused ([Engine.SetAccepting]), and those whose peers are
+// slowest to read can be closed ([Laggards]); [Lag] tells whether there is.
+//
 // # Transports
 //
 // A listener may put layers between socket and handler, which handlers do not

@@ -23,6 +23,8 @@ func (l *Loop) run()     { l.runPortable() }
 
 func (l *Loop) openConns() iter.Seq[*Conn] { return maps.Keys(l.conns) }
 
+func (l *Loop) connsByFD() []*Conn { return nil }
+
 func (c *Conn) isOpen() bool      { return !c.nc.closed }
 func (c *Conn) writeLocked(*Loop) { c.mu.Unlock() }
 func (c *Conn) updateInterest()   { c.updatePortable() }

@@ -3,18 +3,37 @@ package main
 import (
 	"context"
 	"log/slog"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
+	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 	"github.com/holdfast-mqtt/holdfast/center"
 	"github.com/holdfast-mqtt/holdfast/cmd/holdfast/config"
 	"github.com/holdfast-mqtt/holdfast/hooks/overload"
 )
 
-// The levels at which steps are taken. What costs clients least comes first; what takes from those that are connected last.
+// The levels from which on steps are taken. What costs clients least comes first, what takes from those that are
+// connected last.
 const (
+	collectAt  = overload.Elevated // garbage is collected, and memory given back, if memory is the cause
 	refuseAt   = overload.High     // new connections wait, and /readyz says so
 	turnAwayAt = overload.Critical // clients that have a connection and no Session yet are told that the node is busy
+	closeAt    = overload.Critical // the slowest to read lose their connection
+)
+
+// reliefs are what the broker does less of at each level: windows are a quarter, then a sixteenth.
+var reliefs = [...]broker.Relief{
+	overload.Normal:   {},
+	overload.Elevated: {WindowShift: 2, DropLagging: true},
+	overload.High:     {WindowShift: 4, DropLagging: true},
+	overload.Critical: {WindowShift: 4, DropLagging: true},
+}
+
+const (
+	collectEvery = 30 * time.Second // at least between two collections
+	closeAge     = 3                // looks, one a second, for which a client must have been behind
 )
 
 // protector takes steps when the node has more to do than it can.
@@ -23,9 +42,16 @@ type protector struct {
 	room    *mqttRoom
 	log     *slog.Logger
 	watch   bool // takes no steps
+	closing int  // connections a second, of the slowest
 	monitor *overload.Monitor
+	slowest *netloop.Laggards
+	collect func() // garbage
 
-	accepting atomic.Uint64 // times that accepting was paused
+	// owned by the monitor's goroutine
+	was       overload.Level // the last time
+	collected time.Time      // when garbage was collected last
+
+	shrunk, paused, collections atomic.Uint64 // times
 }
 
 // newProtector returns one that knows the load by its sources; nil if the mode is off.
@@ -49,7 +75,9 @@ func newProtector(c *config.Overload, r *mqttRoom, sources overload.Sources, log
 		}
 		mc.Thresholds[s.measure] = overload.Thresholds(t)
 	}
-	p := &protector{room: r, log: log, watch: c.Mode == config.Watch}
+	p := &protector{
+		room: r, log: log, watch: c.Mode == config.Watch, closing: c.CloseSlowest, slowest: r.engine.NewLaggards(), collect: debug.FreeOSMemory,
+	}
 	p.monitor = overload.NewMonitor(mc, sources, p.told)
 	return p, nil
 }
@@ -83,16 +111,32 @@ func (p *protector) told(s overload.Status, changed bool) {
 			"commit_seconds", s.Reading[overload.CommitTime])
 	}
 	if !p.watch {
-		p.act(s.Level)
+		p.act(s.Level, s.Cause)
 	}
 }
 
 // act takes the steps of a level, and takes back those of higher ones.
-func (p *protector) act(l overload.Level) {
+func (p *protector) act(l overload.Level, cause overload.Measure) {
+	p.room.broker.SetRelief(reliefs[l])
+	if reliefs[l].WindowShift > reliefs[p.was].WindowShift {
+		p.shrunk.Add(1)
+	}
 	if p.room.engine.SetAccepting(l < refuseAt) && l >= refuseAt {
-		p.accepting.Add(1)
+		p.paused.Add(1)
 	}
 	p.room.logins.TurnAway(l >= turnAwayAt)
+	switch {
+	case l >= closeAt:
+		p.slowest.Close(p.closing, closeAge)
+	case p.was >= closeAt:
+		p.slowest.Forget()
+	}
+	if now := time.Now(); l >= collectAt && cause == overload.MemoryShare && now.Sub(p.collected) >= collectEvery {
+		p.collect()
+		p.collected = now
+		p.collections.Add(1)
+	}
+	p.was = l
 }
 
 // Stats implements center.Load.
@@ -103,8 +147,12 @@ func (p *protector) Stats() center.LoadStats {
 		LoopLag: s.Reading[overload.LoopLag], Memory: s.Reading[overload.MemoryShare], CommitTime: s.Reading[overload.CommitTime],
 		Entered: make(map[string]uint64),
 		Steps: map[string]uint64{
-			"accepting_paused": p.accepting.Load(),
-			"login_refused":    p.room.logins.Stats().TurnedAway,
+			"garbage_collected": p.collections.Load(),
+			"windows_shrunk":    p.shrunk.Load(),
+			"qos0_dropped":      p.room.broker.Stats().Dropped[broker.DropOverload.String()],
+			"accepting_paused":  p.paused.Load(),
+			"login_refused":     p.room.logins.Stats().TurnedAway,
+			"slowest_closed":    p.slowest.Closed(),
 		},
 	}
 	for _, l := range overload.Levels[overload.Elevated:] {

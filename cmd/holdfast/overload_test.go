@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -25,16 +28,19 @@ type loaded struct {
 	t      *testing.T
 	room   *mqttRoom
 	load   *protector
-	port   string
+	addr   string
 	now    time.Duration
 	memory float64
 	log    strings.Builder
+
+	collected int
 }
 
 // newLoaded starts a room in memory. Nothing is measured in it: p is asked by the test alone.
 func newLoaded(t *testing.T, mode string) *loaded {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr := filepath.Join(t.TempDir(), "s")
+	ln, err := net.Listen("unix", addr) // whose buffers are small, and do not grow
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,14 +58,15 @@ func newLoaded(t *testing.T, mode string) *loaded {
 	if r.Load() != nil {
 		t.Error("got a load though nothing is measured")
 	}
-	l := &loaded{t: t, room: r.(*mqttRoom)}
-	_, l.port, _ = net.SplitHostPort(ln.Addr().String())
+	l := &loaded{t: t, room: r.(*mqttRoom), addr: addr}
 	c.Overload.Mode = mode
+	c.Overload.CloseSlowest = 1
 	log := slog.New(slog.NewTextHandler(&l.log, nil))
 	l.load, err = newProtector(&c.Overload, l.room, overload.Sources{Memory: func() float64 { return l.memory }}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.load.collect = func() { l.collected++ }
 	return l
 }
 
@@ -90,7 +97,7 @@ func (l *loaded) sample(want overload.Level) {
 
 func (l *loaded) dial() net.Conn {
 	l.t.Helper()
-	c, err := net.Dial("tcp", "127.0.0.1:"+l.port)
+	c, err := net.Dial("unix", l.addr)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -198,10 +205,10 @@ func TestReadyUnderLoad(t *testing.T) {
 
 // Thresholds of the configuration reach what measures, and the sources of a room have something to say.
 func TestProtectorSettings(t *testing.T) {
-	c := config.Default().Overload
+	c, room := config.Default().Overload, newLoaded(t, config.Watch).room
 	c.LoopLag, c.Memory, c.CommitTime = "1s 2s 3s", config.Off, "4s 5s 6s"
 	lag, took := time.Duration(0), time.Duration(0)
-	p, err := newProtector(&c, &mqttRoom{}, overload.Sources{
+	p, err := newProtector(&c, room, overload.Sources{
 		LoopLag: func() time.Duration { return lag }, Memory: func() float64 { return 1 },
 		CommitTime: func(time.Duration) time.Duration { return took },
 	}, slog.New(slog.DiscardHandler))
@@ -220,7 +227,145 @@ func TestProtectorSettings(t *testing.T) {
 		}
 	}
 	c.Memory = "much"
-	if _, err := newProtector(&c, &mqttRoom{}, overload.Sources{}, nil); err == nil {
+	if _, err := newProtector(&c, room, overload.Sources{}, nil); err == nil {
 		t.Error("got no error for a threshold that is none")
 	}
+}
+
+// connected is a client of MQTT 3.1.1.
+type connected struct {
+	*loaded
+	net.Conn
+}
+
+func (l *loaded) connect(id string) connected {
+	l.t.Helper()
+	c := connected{l, l.dial()}
+	l.send(c, strings.Replace(connect3, "\x01a", "\x01"+id, 1))
+	l.receive(c, connAck3)
+	return c
+}
+
+// subscribe subscribes to t.
+func (c connected) subscribe(qos byte) {
+	c.t.Helper()
+	c.send(c, "\x82\x06\x00\x01\x00\x01t"+string(qos))
+	c.receive(c, "\x90\x03\x00\x01"+string(qos))
+}
+
+func (c connected) ping() {
+	c.t.Helper()
+	c.send(c, "\xc0\x00")
+	c.receive(c, "\xd0\x00")
+}
+
+// large is the length of payloads.
+const large = 32 << 10
+
+// publish publishes to t, and has it acknowledged at QoS 1.
+func (c connected) publish(qos, n byte) {
+	c.t.Helper()
+	id := ""
+	if qos == 1 {
+		id = "\x00\x01"
+	}
+	body := "\x00\x01t" + id + string(n) + strings.Repeat("x", large-1)
+	c.send(c, string(0x30|qos<<1)+string([]byte{byte(len(body)&0x7f | 0x80), byte(len(body)>>7&0x7f | 0x80), byte(len(body) >> 14)})+body)
+	if qos == 1 {
+		c.receive(c, "\x40\x02\x00\x01")
+	}
+	c.ping()
+}
+
+// message reads a PUBLISH with a payload that publish has made.
+func (c connected) message() (qos, n byte) {
+	c.t.Helper()
+	header := make([]byte, 4+3)
+	if _, err := io.ReadFull(c, header); err != nil {
+		c.t.Fatal(err)
+	}
+	qos = header[0] >> 1 & 3
+	body := make([]byte, large+2*int(qos))
+	if _, err := io.ReadFull(c, body); err != nil {
+		c.t.Fatal(err)
+	}
+	return qos, body[2*qos]
+}
+
+// A client that does not read loses QoS 0 messages while the load is elevated, which are counted, and no others. One that
+// reads loses none.
+func TestSlowClientLosesQoS0(t *testing.T) {
+	l := newLoaded(t, config.Protect)
+	slow, healthy, p := l.connect("s"), l.connect("h"), l.connect("p")
+	slow.subscribe(1)
+	healthy.subscribe(1)
+	l.rise(overload.Elevated)
+	const messages = 60
+	for i := range byte(messages) {
+		p.publish(i%2, i)
+		if qos, n := healthy.message(); qos != i%2 || n != i {
+			t.Fatalf("got message %d at QoS %d, want %d at %d", n, qos, i, i%2)
+		}
+		if i%2 == 1 {
+			l.send(healthy, "\x40\x02\x00"+string(i/2+1))
+		}
+	}
+	dropped := l.load.Stats().Steps["qos0_dropped"]
+	next := map[byte]byte{0: 0, 1: 1}
+	for i := range messages - dropped {
+		qos, n := slow.message()
+		if n < next[qos] || qos == 1 && n != next[qos] {
+			t.Fatalf("delivery %d: got message %d at QoS %d, want no less than %d, at QoS 1 exactly", i, n, qos, next[qos])
+		}
+		next[qos] = n + 2
+		if qos == 1 {
+			l.send(slow, "\x40\x02\x00"+string(n/2+1))
+		}
+	}
+	slow.ping() // nothing else was to come
+	if next[1] != messages+1 {
+		t.Errorf("got QoS 1 up to %d, want all %d", next[1], messages)
+	}
+	if dropped == 0 || dropped > messages/2 {
+		t.Errorf("got %d dropped, want some of the %d at QoS 0", dropped, messages/2)
+	}
+	if st := l.load.Stats(); st.Steps["windows_shrunk"] != 1 || st.Steps["garbage_collected"] != 1 || l.collected != 1 {
+		t.Errorf("got %+v, collected %d times, want windows shrunk once, and one collection", st, l.collected)
+	}
+}
+
+// The client that reads nothing of what waits for it loses its connection while the load is critical. One for whom
+// nothing waits does not.
+func TestSlowestIsClosed(t *testing.T) {
+	l := newLoaded(t, config.Protect)
+	slow, healthy, p := l.connect("s"), l.connect("h"), l.connect("p")
+	slow.subscribe(0)
+	healthy.subscribe(0)
+	for i := range byte(40) {
+		p.publish(0, i)
+		healthy.message()
+	}
+	l.rise(overload.High)
+	healthy.ping()
+	if got := l.load.Stats().Steps["slowest_closed"]; got != 0 {
+		t.Errorf("got %d closed at high, want 0", got)
+	}
+	l.rise(overload.Critical)
+	for end := time.Now().Add(patience); l.load.Stats().Steps["slowest_closed"] == 0 && time.Now().Before(end); {
+		l.sample(overload.Critical)
+		healthy.ping()
+	}
+	if _, err := io.Copy(io.Discard, slow); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the slow client: got %v, want its connection closed", err)
+	}
+	for range 5 {
+		l.sample(overload.Critical)
+		healthy.ping()
+	}
+	p.ping()
+	if got := l.load.Stats().Steps["slowest_closed"]; got != 1 {
+		t.Errorf("got %d closed, want 1", got)
+	}
+	l.fall(overload.Normal)
+	l.connect("n").ping()
 }

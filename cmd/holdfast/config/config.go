@@ -245,6 +245,10 @@ type Overload struct {
 
 	// Quiet is how long what is measured must have been lower until the next lower level holds, 1 s to 1 h.
 	Quiet time.Duration `yaml:"quiet"`
+
+	// CloseSlowest is how many connections are closed a second at the level critical: those whose clients have most to
+	// read and do not. 0 is none.
+	CloseSlowest int `yaml:"close_slowest"`
 }
 
 // InMemory is the Data of a broker that keeps nothing on disk, DefaultData the one of a broker that has been
@@ -415,6 +419,8 @@ func Default() *Config {
 			Memory:     "80% 90% 95%",
 			CommitTime: "250ms 1s 4s",
 			Quiet:      10 * time.Second,
+
+			CloseSlowest: 10,
 		},
 		Broker: Broker{
 			MaxInflight:         32768,

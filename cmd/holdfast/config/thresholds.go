@@ -63,4 +63,5 @@ func (o *Overload) check(f *faults) {
 		}
 	}
 	within(f, "overload.quiet", o.Quiet, time.Second, time.Hour)
+	within(f, "overload.close_slowest", o.CloseSlowest, 0, 100_000)
 }
