@@ -56,8 +56,8 @@ func (a *AutoSubscription) expand(clientID, user, app string) (filter string, ok
 	}
 }
 
-// autoSubscribe adds the subscriptions that every client has. Those that the
-// Session has already stay as they are.
+// autoSubscribe adds the subscriptions that every client has, and those that the front makes for this one. Those that
+// the Session has already stay as they are.
 func (s *Session) autoSubscribe(c *Connect) {
 	for i := range s.app.broker.cfg.AutoSubscribe {
 		a := &s.app.broker.cfg.AutoSubscribe[i]
@@ -66,6 +66,11 @@ func (s *Session) autoSubscribe(c *Connect) {
 			continue
 		}
 		if s.subscribe(Subscribe{TopicFilter: filter, Options: a.Options}) == nil {
+			s.recordChanged()
+		}
+	}
+	for _, sub := range c.Subscriptions {
+		if s.subscribed(sub.TopicFilter) < 0 && s.subscribe(sub) == nil && !sub.Fleeting {
 			s.recordChanged()
 		}
 	}

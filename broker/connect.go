@@ -21,6 +21,10 @@ type Connect struct {
 	ReceiveMaximum uint16
 	Will           *Will // nil for none
 	Link           Link
+	// Subscriptions are made for the client, whatever it asks for, unless the Session has them already.
+	Subscriptions []Subscribe
+	// NumberAll has QoS 0 deliveries numbered too, among those of the mailbox: see Delivery.Seq.
+	NumberAll bool
 
 	// For hooks, as in ConnectRequest; each may be zero.
 	Remote   netip.AddrPort
@@ -35,6 +39,7 @@ type Connected struct {
 	Epoch   uint64
 	Present bool   // there was a Session, and it goes on
 	Expiry  uint32 // the Session Expiry Interval that is in force
+	Seq     uint64 // number of the last message that was put into the mailbox; all later ones have larger ones. 0 without mailbox
 	Err     error
 }
 
@@ -167,7 +172,11 @@ func (s *Session) attach(sc *Scratch, c *Connect, present bool, done func(Connec
 	s.link = c.Link
 	epoch := b.epochs.Add(1) // larger than any of the Client Identifier's Sessions before
 	s.epoch.Store(epoch)
-	s.flags &^= flagReady | flagFull | flagHeld
+	s.flags &^= flagReady | flagFull | flagHeld | flagNumberAll
+	if c.NumberAll {
+		s.flags |= flagNumberAll
+	}
+	s.dropFleeting()
 	lasted := s.lasting()
 	if s.expiry = c.Expiry; s.lasting() {
 		s.keepMailbox()
@@ -180,7 +189,7 @@ func (s *Session) attach(sc *Scratch, c *Connect, present bool, done func(Connec
 	}
 	s.settleDeadlines(c.Will)
 	s.autoSubscribe(c)
-	r := Connected{Session: s, Epoch: epoch, Present: present, Expiry: s.expiry}
+	r := Connected{Session: s, Epoch: epoch, Present: present, Expiry: s.expiry, Seq: s.lastSeq()}
 	s.app.usage.connected.Add(1)
 	if h := sc.hooks; h != nil {
 		s.tellEstablished(h, c, r)

@@ -26,7 +26,7 @@ type Delivery struct {
 	Dup      bool
 	PacketID PacketID // 0 at QoS 0
 	// Seq is the number of the message in the Session's mailbox: it grows from message to message, stays the
-	// same when one is sent again, also after a restart, and is below 2^53 for centuries. 0 is none: QoS 0,
+	// same when one is sent again, also after a restart, and is below 2^53 for centuries. 0 is none: QoS 0 without Connect.NumberAll,
 	// or a Session that ends with its connection.
 	Seq uint64
 	// Log is the place of a broadcast in its App's log, by which all Sessions know it; 0 if it is none.

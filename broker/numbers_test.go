@@ -70,3 +70,70 @@ func TestBroadcastNumbers(t *testing.T) {
 		}
 	})
 }
+
+// TestNumbersAfterCrash: a number that a client has seen is not given to another message, though the node has gone down
+// before anything of it was on disk. The Packet Identifiers go on, so that a window does not tear.
+func TestNumbersAfterCrash(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)))
+		n := newNode(t, broker.Config{})
+		s, p := n.connect(t, "s", expiry(never)), n.connect(t, "p")
+		s.subscribe("t", 1)
+		synctest.Wait()
+		n.st.Hold(true)
+		p.publish("t", "1", 1)
+		first := s.receive() // and acknowledges it before it is stored
+		if len(first) != 1 {
+			t.Fatalf("deliveries: got %d, want 1", len(first))
+		}
+		n = n.crash(t)
+		advance(time.Second)
+		s, p = n.connect(t, "s", expiry(never)), n.connect(t, "p")
+		if s.Seq < first[0].seq {
+			t.Errorf("number of the last message: got %d, want at least %d", s.Seq, first[0].seq)
+		}
+		p.publishWait("t", "2", 1, broker.Accepted)
+		got := s.receive()
+		if len(got) != 1 || got[0].seq <= first[0].seq || got[0].id != first[0].id {
+			t.Errorf("after the crash: got %v, want a number above %d and Packet Identifier %d", got, first[0].seq, first[0].id)
+		}
+	})
+}
+
+// TestNumberAll: QoS 0 deliveries have numbers among the others if the front asks for that, and none while older messages wait.
+func TestNumberAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, broker.Config{})
+		all := func(c *broker.Connect) { c.NumberAll, c.ReceiveMaximum = true, 3 }
+		s, p := n.connect(t, "s", expiry(never), all), n.connect(t, "p")
+		s.subscribe("t", 1)
+		var got []delivery
+		for i := range 4 {
+			p.publishWait("t", itoa(i), broker.QoS(i%2), broker.Accepted)
+			got = append(got, s.link.take()...)
+		}
+		want := []uint64{s.Seq + 1, s.Seq + 2, s.Seq + 3, s.Seq + 4}
+		if !slices.Equal(seqs(got), want) {
+			t.Errorf("numbers: got %v, want %v", seqs(got), want)
+		}
+		if !s.s.CaughtUp(s.epoch) {
+			t.Error("CaughtUp: got false, want true")
+		}
+		p.publishWait("t", "4", 1, broker.Accepted)
+		p.publishWait("t", "5", 1, broker.Accepted) // beyond the Receive Maximum
+		s.link.take()
+		p.publishWait("t", "6", 0, broker.Accepted)
+		if got := seqs(s.link.take()); !slices.Equal(got, []uint64{0}) {
+			t.Errorf("number of a QoS 0 message that overtakes: got %v, want 0", got)
+		}
+		s.receive()
+		s.ack(got[1].id, got[3].id)
+		synctest.Wait()
+		next := s.receive()
+		p.publishWait("t", "7", 0, broker.Accepted)
+		last := s.link.take()
+		if len(next) != 1 || len(last) != 1 || last[0].seq != next[0].seq+1 {
+			t.Errorf("got %v, then %v; want the message that has waited, and a number one larger", next, last)
+		}
+	})
+}

@@ -79,6 +79,9 @@ func (s *Session) send(sc *Scratch, it *item, id PacketID) Verdict {
 		SubscriptionIDs: it.ids,
 		Via:             sc.via,
 	}
+	if it.qos == 0 && s.has(flagNumberAll) {
+		d.Seq = s.passingSeq()
+	}
 	v := s.link.Deliver(d)
 	if v == Sent {
 		c := sc.of(s.app)

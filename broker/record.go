@@ -2,7 +2,6 @@ package broker
 
 import (
 	"math"
-	"slices"
 	"time"
 )
 
@@ -68,7 +67,7 @@ func (s *Session) makeRecord() *SessionRecord {
 		r.KeepFor = s.app.broker.cfg.inboxExpiry()
 	}
 	if s.lasting() {
-		r.Subscriptions = slices.Clone(s.subs)
+		r.Subscriptions = lastingOf(s.subs)
 		return r
 	}
 	if s.persistent() { // what is left of it when the node goes down
@@ -155,6 +154,7 @@ func (s *Session) restore(sc *Scratch, r *SessionRecord) {
 		s.flags |= flagStored
 		s.box.id = r.Mailbox
 		s.box.next = max(s.box.next, r.Next, 1)
+		s.box.skipTo(b.deadlines.wallNow())
 	}
 	x.reader = reader{
 		loaded: max(r.Head, 1) - 1, behind: r.Count > 0, sent: r.Sent, dropBefore: r.DropBefore,

@@ -67,6 +67,7 @@ const (
 	flagUnrecorded                             // that has not been recorded
 	flagFetchRetained                          // unlock shall fetch retained messages
 	flagFetching                               // retained messages are being fetched
+	flagNumberAll                              // QoS 0 deliveries have numbers too
 )
 
 // unlockFlags are what unlock has to do.
@@ -269,6 +270,8 @@ type Subscribe struct {
 	TopicFilter string
 	ID          uint32 // Subscription Identifier; 0 is none
 	Options     topic.Options
+	// Fleeting has it end with the Network Connection, whatever becomes of the Session. It is not stored.
+	Fleeting bool
 }
 
 // key names the Session in the Store.

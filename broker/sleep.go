@@ -43,6 +43,7 @@ func (s *Session) goOffline(sc *Scratch) (due *Will) {
 	now := s.app.broker.deadlines.now()
 	x.sleptAt = s.app.broker.deadlines.wallNow()
 	x.slowAt, x.willAt, x.heldUntil = 0, 0, 0
+	s.dropFleeting()
 	if x.will != nil {
 		if x.will.Delay > 0 {
 			x.willAt = now + x.will.Delay

@@ -21,18 +21,22 @@ func (s *Session) Subscribe(sc *Scratch, epoch uint64, subs []Subscribe, c Commi
 	if s.epoch.Load() != epoch || s.asleep() {
 		return nil, false, ErrStale
 	}
+	changed := false
 	for i, sub := range subs {
 		switch own, foreign := foreignInbox(sub.TopicFilter, s.clientID); {
 		case foreign:
 			errs[i] = ErrNotAuthorized
 		case !own:
+			changed = changed || !sub.Fleeting || s.lastingSubscription(sub.TopicFilter)
 			errs[i] = s.subscribe(sub)
+		default:
+			changed = true
 		}
 	}
 	if h := sc.hooks; h != nil && len(h.subscribed) > 0 {
 		tell(h.subscribed, &Subscribed{ConnectionID: s.connection(), Subscriptions: slices.Clone(subs), Errs: slices.Clone(errs)})
 	}
-	return errs, s.saveSubscriptions(c), nil
+	return errs, changed && s.saveSubscriptions(c), nil
 }
 
 // saveSubscriptions stores what has changed, if it is to last.
@@ -109,7 +113,7 @@ func (s *Session) Unsubscribe(sc *Scratch, epoch uint64, filters []string, c Com
 		if at < 0 {
 			continue
 		}
-		existed[i], changed = true, true
+		existed[i], changed = true, changed || !s.subs[at].Fleeting
 		s.subs = slices.Delete(s.subs, at, at+1)
 		s.app.index.Unsubscribe(f, s)
 		s.cancelRetained(f)

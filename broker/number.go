@@ -1,0 +1,44 @@
+package broker
+
+import "time"
+
+// skipTo has the numbers go on from one made from the time of day, with the same Packet Identifier, if that is ahead.
+// After a crash some may have been used of which nothing is on disk: a client may remember the largest number that it has seen,
+// and would take another message under it for one that it has.
+func (b *box) skipTo(now time.Time) {
+	b.next = max(b.next, firstSeq(now, packetIDOf(b.next)))
+}
+
+// lastSeq is the number of the last entry; 0 without mailbox.
+func (s *Session) lastSeq() uint64 {
+	if !s.persistent() {
+		return 0
+	}
+	return s.box.next - 1
+}
+
+// passingSeq takes a number for a message that is not kept. It is 0 while older messages have yet to be sent, which such
+// a one must not overtake.
+func (s *Session) passingSeq() uint64 {
+	if !s.persistent() || !s.caughtUp() {
+		return 0
+	}
+	seq := s.box.next
+	s.box.next++
+	s.more().reader.loaded = seq
+	return seq
+}
+
+// CaughtUp tells whether the Link has all that is in the mailbox, or will not take more before something is acknowledged. It is
+// true for a connection that does not own the Session any more.
+func (s *Session) CaughtUp(epoch uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.epoch.Load() != epoch || s.asleep() || s.link == nil {
+		return true
+	}
+	if !s.room() || s.has(flagFull) {
+		return true
+	}
+	return s.has(flagReady) && !s.has(flagHeld|flagPaging|flagLogging) && s.caughtUp() && !s.logBehind() && !s.repeating()
+}
