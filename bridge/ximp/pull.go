@@ -1,0 +1,226 @@
+package ximp
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/holdfast-mqtt/holdfast/bridge/ximp/packet"
+	"github.com/holdfast-mqtt/holdfast/broker"
+)
+
+// infoOverhead is what a message takes in a page beside its payload, in bytes, names of users excepted.
+const infoOverhead = 256
+
+// Bounds of pulls that cannot be answered yet, because the Session has not got all its messages from the Store: an answer that
+// leaves older ones out would have the client skip them.
+const (
+	maxWaiting  = 16
+	pullTimeout = 5 * time.Second
+)
+
+// waitingPull is one of them.
+type waitingPull struct {
+	sn    uint64
+	k     kind
+	query query
+	until time.Duration
+}
+
+// futility counts pulls of one page of which nothing is acknowledged.
+type futility struct {
+	k     kind
+	start int64
+	n     int
+}
+
+// mostFutile is how often a client may pull the same messages on one connection.
+const mostFutile = 100
+
+// onGetInfo answers a pull.
+func (c *conn) onGetInfo(sn uint64, r *packet.GetInfoRequest) {
+	k, ok := kindOf(r.InfoType)
+	if !ok || k == im && c.clientVersion <= lastWithoutIM { // nothing is there, and never will be
+		c.putInfos(sn, &packet.GetInfoResponse{InfoType: r.InfoType, LastID: packet.Some(int64(0))})
+		return
+	}
+	p := waitingPull{sn: sn, k: k, query: queryOf(k, r.ID, r.Offset.Value), until: c.nc.Now() + pullTimeout}
+	if !c.complete() || len(c.waiting) > 0 { // each after those before it
+		if len(c.waiting) >= maxWaiting {
+			c.refuse(sn, packet.CodeRead, packet.CodeRead.String())
+			return
+		}
+		c.waiting = append(c.waiting, p)
+		c.arm()
+		return
+	}
+	c.pull(&p)
+	c.arm()
+}
+
+// complete tells whether the inboxes have all that they are to have at present.
+func (c *conn) complete() bool { return c.session.CaughtUp(c.epoch) }
+
+// retryPulls answers the pulls that have waited, once that is possible.
+func (c *conn) retryPulls() {
+	for len(c.waiting) > 0 && c.state == loggedIn {
+		p := c.waiting[0]
+		late := p.until <= c.nc.Now()
+		if !late && !c.complete() {
+			return
+		}
+		if c.waiting = c.waiting[1:]; len(c.waiting) == 0 {
+			c.waiting = nil
+		}
+		if late {
+			c.refuse(p.sn, packet.CodeRead, packet.CodeRead.String())
+			continue
+		}
+		c.pull(&p)
+	}
+}
+
+// pull answers with a page, and takes what the client acknowledges by asking. The page stays unacknowledged.
+func (c *conn) pull(p *waitingPull) {
+	count(&c.ls.srv.stats.pulls)
+	c.pulled[p.k] = true
+	c.mu.Lock()
+	var es, taken []entry
+	if c.boxes != nil {
+		taken = c.expireLocked(p.k)
+		b := &c.boxes.box[p.k]
+		es = b.page(p.query)
+		if p.query.start > 0 {
+			taken = append(taken, c.boxes.takeBelow(p.k, p.query.start)...)
+		}
+		b.answered(es, c.web)
+		if c.boxes.count == 0 {
+			c.boxes = nil
+		}
+	}
+	last := c.newest[p.k]
+	c.mu.Unlock()
+	r := &packet.GetInfoResponse{InfoType: []byte(boxNames[p.k]), LastID: packet.Some(last)}
+	cut := c.addInfos(r, es)
+	c.putInfos(p.sn, r)
+	c.acknowledge(taken)
+	if cut {
+		c.ringAgain(p.k)
+	}
+	c.ring()
+	c.watchFutility(p, len(es), len(taken))
+}
+
+// expireLocked takes out what is worth nothing any more. mu is held.
+func (c *conn) expireLocked(k kind) (taken []entry) {
+	now := c.ls.srv.broker.Clock().Now()
+	c.boxes.remove(k, func(e *entry) bool {
+		if e.msg.Expires.IsZero() || now.Before(e.msg.Expires) {
+			return false
+		}
+		taken = append(taken, *e)
+		return true
+	})
+	return taken
+}
+
+// addInfos adds messages to a page until it is full. It returns true if some are left.
+func (c *conn) addInfos(r *packet.GetInfoResponse, es []entry) (cut bool) {
+	size := 0
+	for i := range es {
+		info, n := c.infoOf(&es[i])
+		if size += n; i > 0 && size > packet.MaxPage {
+			return true
+		}
+		r.Infos = append(r.Infos, info)
+	}
+	return false
+}
+
+// infoOf is a message as clients read it, and its size in bytes or a little more.
+func (c *conn) infoOf(e *entry) (packet.Info, int) {
+	from := property(e.msg, propFrom)
+	typ := packet.TypePlain
+	if n, err := strconv.ParseUint(property(e.msg, propType), 10, 32); err == nil {
+		typ = uint32(n)
+	}
+	expires := e.sent + c.ls.srv.cfg.SessionExpiry.Milliseconds()
+	if !e.msg.Expires.IsZero() {
+		expires = e.msg.Expires.UnixMilli()
+	}
+	body := e.msg.Payload
+	if body == nil {
+		body = []byte{}
+	}
+	s := packet.Stored{
+		ID: packet.Some(e.id), Type: packet.Some(typ), Body: body, Sent: packet.Some(uint64(e.sent)), Expire: packet.Some(uint64(expires)),
+		Box: packet.Some(uint32(0)), SN: packet.Some(uint64(e.id)), To: []byte(c.user), From: []byte(from),
+	}
+	return s.Info(), len(body) + len(from) + len(c.user) + infoOverhead
+}
+
+func (c *conn) putInfos(sn uint64, r *packet.GetInfoResponse) {
+	c.put(answer(packet.IDGetInfo, sn, &packet.Response{GetInfo: r}))
+}
+
+// acknowledge settles what the client has. No lock is held.
+func (c *conn) acknowledge(es []entry) {
+	for i := range es {
+		switch e := &es[i]; {
+		case e.packetID == 0:
+		case e.qos == 2: // nothing follows: the id is how clients tell a repetition
+			c.session.Received(c.ls.scratch, c.epoch, e.packetID, false)
+		default:
+			c.session.Ack(c.ls.scratch, c.epoch, e.packetID)
+		}
+	}
+	c.mu.Lock()
+	resume := c.refused && len(es) > 0
+	if resume {
+		c.refused = false
+	}
+	c.mu.Unlock()
+	if resume {
+		c.resume()
+	}
+}
+
+// ringAgain has the doorbell of k rung at once, because the client has got less than it has asked for.
+func (c *conn) ringAgain(k kind) {
+	c.mu.Lock()
+	var e entry
+	if c.boxes != nil && len(c.boxes.box[k].entries) > 0 && (!c.web || k != public) {
+		e = c.toRing(k)
+	}
+	c.mu.Unlock()
+	if e.msg != nil {
+		c.announce(k, &e)
+	}
+}
+
+// watchFutility ends the connection of a client that pulls the same messages again and again.
+func (c *conn) watchFutility(p *waitingPull, given, taken int) {
+	f := &c.futile
+	if given == 0 || taken > 0 || f.k != p.k || f.start != p.query.start {
+		*f = futility{k: p.k, start: p.query.start}
+		return
+	}
+	if f.n++; f.n >= mostFutile {
+		c.end(broker.ErrFruitless)
+	}
+}
+
+// onGetMultiInfos answers that the room messages asked for are gone: none are kept.
+func (c *conn) onGetMultiInfos(sn uint64, r *packet.GetMultiInfosRequest) {
+	out := &packet.GetMultiInfosResponse{InfoType: r.InfoType, SParameter: r.SParameter, LastID: packet.Some(int64(0))}
+	if room := c.rooms[roomTopic(string(r.SParameter))]; room != nil {
+		out.LastID = packet.Some(int64(room.newest))
+	}
+	if string(r.InfoType) == packet.BoxRoom {
+		ids := r.IDs[max(len(r.IDs)-max(c.ls.srv.cfg.MaxMultiInfos, 0), 0):]
+		for _, id := range ids {
+			gone := packet.Stored{Valid: packet.Some(uint32(0)), ID: packet.Some(id)}
+			out.Infos = append(out.Infos, gone.Info())
+		}
+	}
+	c.put(answer(packet.IDGetMultiInfos, sn, &packet.Response{GetMultiInfos: out}))
+}

@@ -1,0 +1,222 @@
+package ximp
+
+import (
+	"strconv"
+	"sync"
+
+	"github.com/holdfast-mqtt/holdfast/bridge/ximp/packet"
+	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/topic"
+)
+
+// room is one that a connection is in, or listens to.
+type room struct {
+	joined  bool
+	listens bool
+	newest  uint32 // number of the newest message, if they have numbers
+}
+
+// Results of requests that the broker or its rules refuse.
+const (
+	resultDenied int32 = 1
+	resultFull   int32 = 2
+)
+
+// onRoom serves a request to the room service.
+func (c *conn) onRoom(sn uint64, raw []byte, size int) {
+	var p packet.RoomPacket
+	if err := packet.Decode(raw, &p); err != nil || len(p.RoomID) == 0 || len(p.RoomID) > maxName || p.Up == nil {
+		c.refuse(sn, packet.CodeParameter, packet.CodeParameter.String())
+		return
+	}
+	up, id := p.Up, p.RoomID
+	switch {
+	case up.Payload == packet.RoomJoin && up.Join != nil && len(up.Join.RoomID) > 0:
+		c.joinRoom(sn, id)
+	case up.Payload == packet.RoomQuit && up.Quit != nil && len(up.Quit.RoomID) > 0:
+		c.quitRoom(string(id))
+		c.putRoom(sn, id, &packet.RoomDown{Quit: &packet.RoomAnswer{Room: &packet.Room{RoomID: id}}, Payload: up.Payload})
+	case up.Payload == packet.RoomQuery && up.Query != nil && len(up.Query.RoomID) > 0:
+		c.queryRoom(sn, id)
+	case up.Payload == packet.RoomSubscribe && up.Subscribe != nil && len(up.Subscribe.RoomID) > 0:
+		c.subscribeRoom(sn, id, up.Subscribe)
+	case up.Payload == packet.RoomSend && up.Send != nil && len(up.Send.RoomID) > 0:
+		c.sendRoom(sn, string(id), up.Send, size)
+	default:
+		c.refuse(sn, packet.CodeParameter, packet.CodeParameter.String())
+	}
+}
+
+// putRoom answers a request about a room.
+func (c *conn) putRoom(sn uint64, id []byte, d *packet.RoomDown) {
+	p := packet.RoomPacket{RoomID: id, Down: d, App: packet.Some(uint32(c.app))}
+	c.put(answer(packet.IDService, sn, &packet.Response{
+		Service: &packet.ServiceResponse{ServiceID: packet.ServiceRoom, Response: packet.Append(nil, &p)},
+	}))
+}
+
+// joinRoom makes the client a member. Joining twice succeeds.
+func (c *conn) joinRoom(sn uint64, id []byte) {
+	name := string(id)
+	d := &packet.RoomDown{
+		Payload: packet.RoomJoin, Join: &packet.RoomJoinAnswer{Room: &packet.Room{RoomID: id}, PullLost: packet.Some(true)},
+	}
+	if d.Result = c.listen(name); d.Result == 0 {
+		r := c.rooms[roomTopic(name)]
+		if !r.joined {
+			r.joined = true
+			c.ls.srv.rooms.add(c.roomKey(name), 1, c.registered())
+		}
+		d.Join.Room = &packet.Room{
+			RoomID: id, Version: packet.Some(uint64(0)), MaxID: packet.Some(uint64(0)), Type: []byte{},
+			Properties: memberCounts(0, 0), Members: []packet.RoomUser{{UserID: []byte(c.user)}},
+		}
+	} else {
+		d.Reason = []byte("not allowed")
+	}
+	c.putRoom(sn, id, d)
+}
+
+// listen has the room's messages come. It returns 0, or why they do not.
+func (c *conn) listen(name string) int32 {
+	t := roomTopic(name)
+	r := c.rooms[t]
+	switch {
+	case r != nil && r.listens:
+		return 0
+	case !c.allows(broker.ActionSubscribe, t, 0):
+		return resultDenied
+	case r == nil && len(c.rooms) >= c.ls.srv.cfg.MaxRooms:
+		return resultFull
+	}
+	sub := broker.Subscribe{TopicFilter: t, Options: topic.NewOptions(0, false, false, 2), Fleeting: true}
+	errs, _, err := c.session.Subscribe(c.ls.scratch, c.epoch, []broker.Subscribe{sub}, nil)
+	if err != nil || errs[0] != nil {
+		return resultFull
+	}
+	if r == nil {
+		r = new(room)
+		if c.rooms == nil {
+			c.rooms = make(map[string]*room)
+		}
+		c.rooms[t] = r
+	}
+	r.listens = true
+	return 0
+}
+
+// ignore has the room's messages come no more.
+func (c *conn) ignore(name string) {
+	t := roomTopic(name)
+	if r := c.rooms[t]; r != nil && r.listens {
+		r.listens = false
+		_, _, _ = c.session.Unsubscribe(c.ls.scratch, c.epoch, []string{t}, nil)
+	}
+}
+
+// quitRoom ends a membership, if there is one.
+func (c *conn) quitRoom(name string) {
+	c.ignore(name)
+	t := roomTopic(name)
+	if r := c.rooms[t]; r != nil && r.joined {
+		c.ls.srv.rooms.add(c.roomKey(name), -1, -c.registered())
+	}
+	if delete(c.rooms, t); len(c.rooms) == 0 {
+		c.rooms = nil
+	}
+}
+
+// leaveRooms ends all memberships. The subscriptions end with the connection.
+func (c *conn) leaveRooms() {
+	for t, r := range c.rooms {
+		if r.joined {
+			c.ls.srv.rooms.add(roomKey{c.session.App(), t}, -1, -c.registered())
+		}
+	}
+	c.rooms = nil
+}
+
+// queryRoom tells how many are in a room.
+func (c *conn) queryRoom(sn uint64, id []byte) {
+	members, registered := c.ls.srv.rooms.count(c.roomKey(string(id)))
+	if members == 0 {
+		c.refuse(sn, packet.CodeRefused, "no such room")
+		return
+	}
+	newest := uint64(0)
+	if r := c.rooms[roomTopic(string(id))]; r != nil {
+		newest = uint64(r.newest)
+	}
+	c.putRoom(sn, id, &packet.RoomDown{Payload: packet.RoomQuery, Query: &packet.RoomAnswer{Room: &packet.Room{
+		RoomID: id, MaxID: packet.Some(newest), Properties: memberCounts(registered, members),
+	}}})
+}
+
+// subscribeRoom switches delivery on or off. The client need not be a member.
+func (c *conn) subscribeRoom(sn uint64, outer []byte, s *packet.RoomSubscription) {
+	d := &packet.RoomDown{Payload: packet.RoomSubscribe, Subscribe: s}
+	name := string(s.RoomID)
+	if s.On.Value {
+		d.Result = c.listen(name)
+	} else {
+		c.ignore(name)
+		if r := c.rooms[roomTopic(name)]; r != nil && !r.joined {
+			c.quitRoom(name)
+		}
+	}
+	c.putRoom(sn, outer, d)
+}
+
+func memberCounts(registered, members int) []packet.RoomPair {
+	return []packet.RoomPair{
+		{Key: []byte(packet.RoomRegisteredCount), Value: strconv.AppendInt(nil, int64(registered), 10)},
+		{Key: []byte(packet.RoomMemberCount), Value: strconv.AppendInt(nil, int64(members), 10)},
+	}
+}
+
+// registered is 1 for a registered user, 0 for a guest.
+func (c *conn) registered() int {
+	if isRegistered(c.user) {
+		return 1
+	}
+	return 0
+}
+
+func (c *conn) roomKey(name string) roomKey { return roomKey{c.session.App(), roomTopic(name)} }
+
+// roomKey names a room of the node.
+type roomKey struct {
+	app   *broker.App
+	topic string
+}
+
+// roomCounts counts the members of rooms: connections of this front.
+type roomCounts struct {
+	mu     sync.Mutex
+	counts map[roomKey]memberCount
+}
+
+type memberCount struct{ members, registered int }
+
+func (rc *roomCounts) add(k roomKey, members, registered int) {
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
+	n := rc.counts[k]
+	n.members += members
+	n.registered += registered
+	if n.members <= 0 {
+		delete(rc.counts, k)
+		return
+	}
+	if rc.counts == nil {
+		rc.counts = make(map[roomKey]memberCount)
+	}
+	rc.counts[k] = n
+}
+
+func (rc *roomCounts) count(k roomKey) (members, registered int) {
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
+	n := rc.counts[k]
+	return n.members, n.registered
+}

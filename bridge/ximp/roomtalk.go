@@ -1,0 +1,185 @@
+package ximp
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/holdfast-mqtt/holdfast/bridge/ximp/packet"
+	"github.com/holdfast-mqtt/holdfast/broker"
+)
+
+// roomMessage is a message of a room for a connection.
+type roomMessage struct {
+	msg  *broker.Message
+	sent int64 // when it came, in ms since 1970
+}
+
+// Bundles of room messages: from how many on they are made, and of how many at most.
+const (
+	bundleFrom = 3
+	bundleMost = 10
+)
+
+// deliverRoom takes a message of a room, if there is room for it.
+func (c *conn) deliverRoom(d *broker.Delivery) broker.Verdict {
+	now := c.ls.srv.broker.Clock().Now().UnixMilli()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.gone:
+		return broker.Gone
+	case d.Message.Size()+infoOverhead > packet.MaxPage:
+		return broker.Oversized
+	case len(c.talk) >= c.ls.srv.cfg.MaxRoomQueue:
+		count(&c.ls.srv.stats.dropped)
+		return broker.Full
+	}
+	c.talk = append(c.talk, roomMessage{d.Message.Keep(), now})
+	c.wantAttention()
+	return broker.Sent
+}
+
+// talking tells whether room messages wait.
+func (c *conn) talking() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.talk) > 0
+}
+
+// speak sends the room messages that wait: the first at once, and those that come soon after it together.
+func (c *conn) speak() {
+	now := c.nc.Now()
+	if !c.web && now < c.gather {
+		return
+	}
+	c.mu.Lock()
+	talk := c.talk
+	c.talk = nil
+	c.mu.Unlock()
+	if len(talk) == 0 {
+		return
+	}
+	c.gather = now + gatherTime
+	for len(talk) > 0 {
+		n := 1
+		if !c.web && len(talk) >= bundleFrom {
+			n = sameRoom(talk)
+		}
+		if n >= bundleFrom {
+			c.putBundle(talk[:n])
+		} else {
+			for i := range n {
+				c.putTalk(&talk[i])
+			}
+		}
+		talk = talk[n:]
+	}
+}
+
+// sameRoom is how many of the first messages belong into one bundle.
+func sameRoom(talk []roomMessage) int {
+	n, size := 1, talk[0].msg.Size()
+	for n < len(talk) && n < bundleMost && talk[n].msg.TopicName == talk[0].msg.TopicName {
+		if size += talk[n].msg.Size() + infoOverhead; size > packet.MaxPage/2 {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// putTalk sends one message. It is dropped if the client does not read.
+func (c *conn) putTalk(t *roomMessage) {
+	m := c.roomMessageOf(t)
+	id := int64(0)
+	if m.ID.Set {
+		id = int64(m.ID.Value)
+	}
+	sender := ""
+	if m.Sender != nil {
+		sender = string(m.Sender.UserID)
+	}
+	c.putRoomNotify(m.RoomID, &packet.RoomDown{Payload: packet.RoomNewMessage, New: m}, sender, id, 1)
+}
+
+// putBundle sends several, each as a gzip member of its own.
+func (c *conn) putBundle(talk []roomMessage) {
+	d := &packet.RoomDown{Payload: packet.RoomBundle}
+	for i := range talk {
+		d.Bundle = append(d.Bundle, packet.RoomBundled{
+			Type: int32(packet.RoomNewMessage), Data: c.ls.zipped.of(talk[i].msg, func() []byte {
+				return packet.Gzip(packet.Append(nil, c.roomMessageOf(&talk[i])))
+			}),
+		})
+		c.noteRoomID(talk[i].msg)
+	}
+	c.putRoomNotify([]byte(roomOf(talk[0].msg)), d, "", 0, len(talk))
+}
+
+func (c *conn) putRoomNotify(room []byte, d *packet.RoomDown, sender string, id int64, n int) {
+	p := packet.RoomPacket{RoomID: room, Down: d, App: packet.Some(uint32(c.app))}
+	ok := c.offer(notification(sender, "", &packet.Notify{NewMessage: &packet.NewMessage{
+		InfoType: []byte(packet.BoxRoom), Content: packet.Append(nil, &p), ID: packet.Some(id), QueryAfter: packet.Some(uint32(0)),
+	}}, packet.IDNewMessage))
+	if ok {
+		c.ls.srv.stats.roomMessages.Add(uint64(n))
+	} else {
+		c.ls.srv.stats.dropped.Add(uint64(n))
+	}
+}
+
+// roomOf is the room that a message was published to.
+func roomOf(m *broker.Message) string { return unescape(strings.TrimPrefix(m.TopicName, roomPrefix)) }
+
+// roomMessageOf is a message as clients read it.
+func (c *conn) roomMessageOf(t *roomMessage) *packet.RoomMessage {
+	m := &packet.RoomMessage{
+		RoomID: []byte(roomOf(t.msg)), Type: packet.Some(int32(0)), Content: t.msg.Payload, Timestamp: packet.Some(uint64(t.sent)),
+	}
+	if from := property(t.msg, propFrom); from != "" {
+		m.Sender = &packet.RoomUser{UserID: []byte(from)}
+	}
+	if id := c.noteRoomID(t.msg); id != 0 {
+		m.ID, m.MaxID = packet.Some(id), packet.Some(id)
+	}
+	return m
+}
+
+// noteRoomID returns the number of a message in its room, if it has one, and notes that for those who ask.
+func (c *conn) noteRoomID(m *broker.Message) uint32 {
+	n, err := strconv.ParseUint(property(m, propRoomID), 10, 32)
+	if err != nil {
+		return 0
+	}
+	if r := c.rooms[m.TopicName]; r != nil {
+		r.newest = max(r.newest, uint32(n))
+	}
+	return uint32(n)
+}
+
+// zipCache keeps the latest room messages as gzip members, which all members of a room that live on one loop share.
+type zipCache struct {
+	kept [16]struct {
+		msg *broker.Message
+		zip []byte
+	}
+	next int
+}
+
+// maxZipKept bounds what is kept of one message in bytes.
+const maxZipKept = 16 << 10
+
+// of returns that of m, which zip makes if it is not there.
+func (z *zipCache) of(m *broker.Message, zip func() []byte) []byte {
+	for i := range z.kept {
+		if z.kept[i].msg == m {
+			return z.kept[i].zip
+		}
+	}
+	b := zip()
+	if len(b) <= maxZipKept && m.Size() <= maxZipKept {
+		z.kept[z.next].msg, z.kept[z.next].zip = m, b
+		z.next = (z.next + 1) % len(z.kept)
+	}
+	return b
+}

@@ -1,0 +1,118 @@
+package ximp
+
+import (
+	"sync/atomic"
+
+	"github.com/holdfast-mqtt/holdfast/bridge/ximp/packet"
+	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/login"
+	"github.com/holdfast-mqtt/holdfast/broker/netloop"
+)
+
+// Server makes handlers for Network Connections that speak XIMP.
+type Server struct {
+	cfg       Config
+	broker    *broker.Broker
+	loops     []*loopState
+	logins    *login.Pool // of its own; nil if it has none
+	takeovers takeovers
+	rooms     roomCounts
+	stats     serverStats
+}
+
+type serverStats struct {
+	logins, refused, malformed, timeouts, denied, unauthenticated atomic.Uint64
+	pulls, rings, uplinks, uplinksRefused, roomMessages, dropped  atomic.Uint64
+}
+
+// Stats are counters of a Server since its start.
+type Stats struct {
+	Logins          uint64 // LoginReq accepted
+	Refused         uint64 // errors that closed a connection
+	Malformed       uint64 // connections closed because of what cannot be read
+	Timeouts        uint64 // connections closed because nothing was heard
+	Denied          uint64 // messages and rooms that the Authorizer has denied
+	Unauthenticated uint64 // clients that are not who they say
+	Pulls           uint64 // GetInfo answered
+	Rings           uint64 // doorbells
+	Uplinks         uint64 // messages published
+	UplinksRefused  uint64 // messages that could not be published
+	RoomMessages    uint64 // messages of rooms that were sent to clients
+	Dropped         uint64 // messages of rooms for which a connection had no room
+}
+
+// loopState is what the connections of one loop share.
+type loopState struct {
+	srv     *Server
+	loop    *netloop.Loop
+	scratch *broker.Scratch
+	out     []byte // a packet that is being made
+	props   []byte // properties of msg
+	msg     broker.Message
+	pub     broker.Publish
+	zipped  zipCache
+}
+
+// NewServer returns a server whose connections run on the loops of e. Stop ends it.
+func NewServer(cfg Config, e *netloop.Engine) *Server {
+	srv := &Server{cfg: cfg.withDefaults(), broker: cfg.Broker}
+	for _, l := range e.Loops() {
+		srv.loops = append(srv.loops, &loopState{srv: srv, loop: l, scratch: srv.broker.NewScratch(l)})
+	}
+	if srv.cfg.Logins == nil && srv.cfg.Authenticator != nil {
+		srv.logins = login.NewPool(login.Config{})
+		srv.cfg.Logins = srv.logins
+	}
+	return srv
+}
+
+// Stop ends what the server does by itself. Connections are the engine's: see netloop.Engine.Shutdown.
+func (srv *Server) Stop() {
+	if srv.logins != nil {
+		srv.logins.Stop()
+	}
+}
+
+// HandlerOf returns a function that makes the handlers of a listener's connections. from may be nil.
+func (srv *Server) HandlerOf(from *Listener) func(*netloop.Conn) netloop.Handler {
+	return func(nc *netloop.Conn) netloop.Handler {
+		return &conn{nc: nc, ls: srv.loops[nc.Loop().Index()], from: from}
+	}
+}
+
+// Match is what XIMP makes of a connection's first bytes, in its binary form. It fits netloop.Protocol.
+func Match(prefix []byte) netloop.Match {
+	yes, more := packet.Match(prefix)
+	switch {
+	case yes:
+		return netloop.MatchYes
+	case more:
+		return netloop.MatchMore
+	}
+	return netloop.MatchNo
+}
+
+// MatchText is Match for the text form, which there is in WebSocket only.
+func MatchText(prefix []byte) netloop.Match {
+	yes, more := packet.MatchText(prefix)
+	switch {
+	case yes:
+		return netloop.MatchYes
+	case more:
+		return netloop.MatchMore
+	}
+	return netloop.MatchNo
+}
+
+// Stats returns the server's counters.
+func (srv *Server) Stats() Stats {
+	st := &srv.stats
+	return Stats{
+		Logins: st.logins.Load(), Refused: st.refused.Load(), Malformed: st.malformed.Load(), Timeouts: st.timeouts.Load(),
+		Denied: st.denied.Load(), Unauthenticated: st.unauthenticated.Load(), Pulls: st.pulls.Load(), Rings: st.rings.Load(),
+		Uplinks: st.uplinks.Load(), UplinksRefused: st.uplinksRefused.Load(), RoomMessages: st.roomMessages.Load(),
+		Dropped: st.dropped.Load(),
+	}
+}
+
+func count(n *atomic.Uint64) { n.Add(1) }
