@@ -44,6 +44,7 @@ type client struct {
 	id     string // Client Identifier
 	filter string // Topic Filter, which is a Topic Name here; "" for none
 	clean  bool   // Clean Session whatever the options say
+	native native // nil: it speaks MQTT
 
 	persistent bool // Clean Session 0 whatever the options say
 	resumes    bool // its Session and subscription are there already
@@ -63,6 +64,11 @@ func (c *client) lasting() bool { return (c.fleet.opts.Persistent || c.persisten
 // OnOpen sends CONNECT.
 func (c *client) OnOpen(conn *netloop.Conn) {
 	c.conn, c.stage = conn, connecting
+	if c.native != nil {
+		conn.Write(c.meter.loop, c.native.hello())
+		c.setPing()
+		return
+	}
 	o := c.fleet.opts
 	con := &packet.Connect{
 		Version: o.Version, ClientID: c.id, CleanStart: !c.lasting(),
@@ -83,7 +89,11 @@ func (c *client) OnTimer(conn *netloop.Conn) {
 		s.giveUp()
 		return
 	}
-	conn.Write(c.meter.loop, packet.AppendPingReq(nil))
+	ping := packet.AppendPingReq(nil)
+	if c.native != nil {
+		ping = c.native.beat()
+	}
+	conn.Write(c.meter.loop, ping)
 	c.setPing()
 }
 
@@ -96,7 +106,7 @@ func (c *client) OnWritable(*netloop.Conn) {
 
 // OnShutdown takes leave.
 func (c *client) OnShutdown(conn *netloop.Conn) {
-	if c.stage > connecting {
+	if c.stage > connecting && c.native == nil {
 		conn.Write(c.meter.loop, packet.AppendDisconnect(nil, c.fleet.opts.Version, &packet.Disconnect{}, 0))
 	}
 	conn.Close(nil)
@@ -120,13 +130,16 @@ func (c *client) OnClose(_ *netloop.Conn, err error) {
 	}
 }
 
-// String says during what a handshake failed.
+// String says during what a handshake failed. Other protocols have two steps as well.
 func (s stage) String() string {
 	return [...]string{"dial", "wait for CONNACK", "wait for SUBACK", "ready", "leave", "ended"}[s]
 }
 
 // OnData reads packets.
 func (c *client) OnData(conn *netloop.Conn, data []byte) int {
+	if c.native != nil {
+		return c.onNative(data)
+	}
 	m := c.meter
 	m.now = 0
 	m.acks = m.acks[:0]

@@ -33,6 +33,13 @@
 // come back, Session Present 1, stay until they have each message and a PINGRESP after it,
 // and leave.
 //
+// # XIMP
+//
+// Subscribers of p2p and sparse can be XIMP clients: what is published goes to the topic
+// user/USER of each, the broker rings a doorbell, and the client pulls until its inbox is
+// empty, which acknowledges. The listener has to put them into the publishers' App. Their
+// messages are decoded with allocations. conn counts logins.
+//
 // # Payload
 //
 // Every message carries, big-endian,
@@ -56,7 +63,7 @@
 //
 // # Cost
 //
-// The paths per message do not allocate. Packets are made from a template,
+// The paths per message do not allocate, except in XIMP. Packets are made from a template,
 // acknowledgements leave in one piece for each read, and time is read once for
 // all messages of a read.
 package bench

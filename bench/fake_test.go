@@ -28,7 +28,8 @@ type fake struct {
 	granted packet.ReasonCode // in SUBACK, if not 0
 	fate    func(n int) fate  // of the n-th message from all publishers, from 1
 	after   func(f *fake, c net.Conn, n int)
-	forgets bool // Sessions and what waits for them
+	forgets bool                               // Sessions and what waits for them
+	other   func(topic string, payload []byte) // also gets what is delivered
 
 	mu       sync.Mutex
 	version  packet.Version
@@ -234,6 +235,9 @@ func (f *fake) deliver(topic string, q packet.QoS, payload []byte) {
 		if s.topic == topic && s.online == nil {
 			s.queue = append(s.queue, slices.Clone(payload))
 		}
+	}
+	if f.other != nil {
+		f.other(topic, slices.Clone(payload))
 	}
 	f.sent = append(f.sent, time.Now())
 	for _, s := range f.subs[topic] {

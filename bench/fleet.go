@@ -21,7 +21,8 @@ type fleet struct {
 	opts    *Options
 	engine  *netloop.Engine
 	dials   netloop.DialConfig
-	run     string // makes Client Identifiers and topics unique
+	natives netloop.DialConfig // of Options.Receivers
+	run     string             // makes Client Identifiers and topics unique
 	started time.Time
 	meters  []*meter      // one a loop
 	clients []*client     // all that connect was given
@@ -54,9 +55,15 @@ func newFleet(ctx context.Context, o *Options, report func(Progress)) (*fleet, e
 	if err := RaiseFileLimit(o.connections() + 64); err != nil {
 		return nil, err
 	}
-	dials, err := o.dials(ctx)
+	dials, err := o.dials(ctx, o.URL)
 	if err != nil {
 		return nil, err
+	}
+	natives := dials
+	if o.Receivers != "" {
+		if natives, err = o.dials(ctx, o.Receivers); err != nil {
+			return nil, err
+		}
 	}
 	engine, err := netloop.New(netloop.Config{Loops: o.Loops})
 	if err != nil {
@@ -65,7 +72,7 @@ func newFleet(ctx context.Context, o *Options, report func(Progress)) (*fleet, e
 	var id [4]byte
 	rand.Read(id[:]) // never fails
 	f := &fleet{
-		opts: o, engine: engine, dials: dials, report: report,
+		opts: o, engine: engine, dials: dials, natives: natives, report: report,
 		run: hex.EncodeToString(id[:]), started: time.Now(),
 		redial: make(chan *client, o.connections()),
 	}
@@ -76,9 +83,9 @@ func newFleet(ctx context.Context, o *Options, report func(Progress)) (*fleet, e
 	return f, nil
 }
 
-// dials says what every connection dials.
-func (o *Options) dials(ctx context.Context) (netloop.DialConfig, error) {
-	cfg, err := o.endpoint()
+// dials says what every connection to a URL dials.
+func (o *Options) dials(ctx context.Context, to string) (netloop.DialConfig, error) {
+	cfg, err := endpoint(to)
 	if err != nil {
 		return cfg, err
 	}
@@ -128,7 +135,11 @@ func (f *fleet) fault(err error) {
 // dial starts c's handshake.
 func (f *fleet) dial(c *client) {
 	c.dialed = c.meter.clock()
-	err := f.engine.DialWith(c.meter.loop, f.dials, func(*netloop.Conn) netloop.Handler { return c })
+	dials := f.dials
+	if c.native != nil {
+		dials = f.natives
+	}
+	err := f.engine.DialWith(c.meter.loop, dials, func(*netloop.Conn) netloop.Handler { return c })
 	if err != nil {
 		f.settled(c.meter, fmt.Errorf("client %s: dial: %w", c.id, err))
 	}

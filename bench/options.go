@@ -34,8 +34,12 @@ type Options struct {
 	// Mode is what to measure.
 	Mode Mode
 	// URL of the broker: mqtt://HOST:PORT (1883 when left out), mqtts://HOST:PORT (8883),
-	// ws://HOST:PORT/PATH (80), wss://HOST:PORT/PATH (443) or unix:///PATH.
+	// ws://HOST:PORT/PATH (80), wss://HOST:PORT/PATH (443) or unix:///PATH. Conn also takes
+	// ximp://HOST:PORT (1885) and ximps://HOST:PORT (8885).
 	URL string
+	// Receivers is the URL of a XIMP listener, ximp or ximps, where the subscribers of P2P
+	// and Sparse connect, as guests in plaintext. "" has them speak MQTT, at URL.
+	Receivers string
 	// CAFile has the certificates, in PEM, by which the broker's is verified over TLS; ""
 	// means those of the system. Insecure has it not verified.
 	CAFile   string
@@ -145,9 +149,18 @@ func (o *Options) Validate() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	if _, err := o.endpoint(); err != nil {
+	if _, err := endpoint(o.URL); err != nil {
 		errs = append(errs, err)
 	}
+	check(o.Mode == Conn || !isXIMP(o.URL), "%s publishes with MQTT: the broker URL cannot be XIMP's", o.Mode)
+	if o.Receivers != "" {
+		_, err := endpoint(o.Receivers)
+		check(err == nil && isXIMP(o.Receivers), "receivers URL: want ximp://HOST:PORT or ximps://HOST:PORT")
+		check(o.Mode == P2P || o.Mode == Sparse, "%s has no receivers of other protocols", o.Mode)
+		check(o.QoS == packet.AtLeastOnce, "receivers of other protocols are for QoS 1")
+		check(!o.Persistent, "receivers of other protocols do not stay: no persistent")
+	}
+	check(!o.Persistent || !isXIMP(o.URL), "clients of XIMP do not stay: no persistent")
 	known := false
 	for _, m := range Modes() {
 		known = known || m == o.Mode

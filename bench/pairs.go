@@ -18,14 +18,18 @@ func (f *fleet) runPairs(r *Result) error {
 	publishers := make([]*publisher, o.Pairs)
 	for i := range publishers {
 		topic := f.topic(strconv.Itoa(i))
+		sc := f.client(i, "s"+strconv.Itoa(i)) // on the publisher's loop: they share the window
+		if o.Receivers != "" {
+			topic = sc.speakXIMP()
+		} else {
+			sc.filter = topic
+		}
 		pc := f.client(i, "p"+strconv.Itoa(i))
 		p := newPublisher(pc, uint32(i), topic)
 		p.paced = paced
 		if paced {
 			p.sampled = 1
 		}
-		sc := f.client(i, "s"+strconv.Itoa(i)) // on the same loop: they share the window
-		sc.filter = topic
 		if o.Mode == Durable {
 			p.timeAcks()
 			sc.persistent = true

@@ -16,6 +16,8 @@ type Result struct {
 	Payload int     `json:"payload_bytes"` // of each message
 	Seconds float64 `json:"seconds"`       // that were measured
 
+	Receivers string `json:"receivers,omitempty"` // where subscribers of another protocol connect
+
 	Connections Connections `json:"connections"`
 	// Messages is there except in conn, and in sleepers that are not woken.
 	Messages *Messages `json:"messages,omitempty"`
@@ -26,14 +28,14 @@ type Result struct {
 }
 
 // Connections tells of the handshakes: TCP connect, CONNECT, CONNACK and, for
-// subscribers, SUBSCRIBE, SUBACK.
+// subscribers, SUBSCRIBE, SUBACK. In XIMP both steps of the login.
 type Connections struct {
 	Attempted int     `json:"attempted"`
 	Failed    int     `json:"failed"`                  // during the handshake or later
 	First     string  `json:"first_failure,omitempty"` // what happened to the first of them
 	Seconds   float64 `json:"seconds"`                 // from the first dial to the last answer
 	PerSecond float64 `json:"per_second"`              // handshakes that succeeded
-	Latency   Latency `json:"latency"`                 // from dial to CONNACK
+	Latency   Latency `json:"latency"`                 // from dial to CONNACK, or LoginResp
 }
 
 // Messages tells of publishing and delivery. Except for the rate and the
@@ -112,7 +114,7 @@ type Generator struct {
 // newResult fills in what the options say.
 func newResult(o *Options) *Result {
 	return &Result{
-		Mode: o.Mode, URL: o.URL, MQTT: o.Version.String(), QoS: int(o.QoS), Payload: o.Payload,
+		Mode: o.Mode, URL: o.URL, Receivers: o.Receivers, MQTT: o.Version.String(), QoS: int(o.QoS), Payload: o.Payload,
 		Generator: Generator{Loops: o.Loops},
 	}
 }

@@ -16,6 +16,9 @@ func (r *Result) WriteText(w io.Writer) error {
 		fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...))
 	}
 	row(string(r.Mode), "%s, MQTT %s, QoS %d, %d bytes", r.URL, r.MQTT, r.QoS, r.Payload)
+	if r.Receivers != "" {
+		row("receivers", "%s", r.Receivers)
+	}
 	r.Connections.rows(row, r.Mode == Conn)
 	if r.Sleepers != nil {
 		r.Sleepers.rows(row)

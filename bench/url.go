@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"strings"
 
 	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 )
@@ -17,6 +18,8 @@ var transports = map[string]struct {
 	port    string
 	tls, ws bool
 }{
+	"ximp":  {port: "1885"},
+	"ximps": {port: "8885", tls: true},
 	"mqtt":  {port: "1883"},
 	"tcp":   {port: "1883"},
 	"mqtts": {port: "8883", tls: true},
@@ -27,9 +30,12 @@ var transports = map[string]struct {
 // errURL says what URLs there are.
 var errURL = errors.New("want mqtt://HOST:PORT, mqtts://HOST:PORT, ws://HOST:PORT/PATH, wss://HOST:PORT/PATH or unix:///PATH")
 
-// endpoint takes the URL apart into what netloop dials, without a TLS configuration but for an empty one.
-func (o *Options) endpoint() (netloop.DialConfig, error) {
-	u, err := url.Parse(o.URL)
+// isXIMP tells whether XIMP is spoken at a URL.
+func isXIMP(s string) bool { return strings.HasPrefix(s, "ximp:") || strings.HasPrefix(s, "ximps:") }
+
+// endpoint takes a URL apart into what netloop dials, without a TLS configuration but for an empty one.
+func endpoint(s string) (netloop.DialConfig, error) {
+	u, err := url.Parse(s)
 	if err != nil {
 		return netloop.DialConfig{}, errors.New("broker URL: it is malformed") // the error has all of it
 	}

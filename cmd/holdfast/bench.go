@@ -44,13 +44,14 @@ connections failed, 2 wrong command line.
 
 // benchNotes are the last lines of each mode's help.
 var benchNotes = map[bench.Mode]string{
-	bench.Conn: `Each client subscribes to a topic of its own. Latency is from dialing to CONNACK. With --pid the
+	bench.Conn: `Each client subscribes to a topic of its own; XIMP clients log in. Latency is from dialing to CONNACK. With --pid the
 broker's memory is read before the first connection and, while all are idle, for --settle; what the
 kernel keeps for sockets is not in it.
 
 Examples:
   holdfast bench conn --clients 15000 --pid $(pidof holdfast)
   holdfast bench conn --clients 10000 --burst --url unix:///run/holdfast.sock
+  holdfast bench conn --url ximp://127.0.0.1:1885 --pid $(pidof holdfast)
 `,
 	bench.P2P: `Each pair has its own topic. At QoS 1 a publisher has at most --window messages unacknowledged, at
 QoS 0 at most that many that its subscriber has not got.
@@ -58,6 +59,7 @@ QoS 0 at most that many that its subscriber has not got.
 Examples:
   holdfast bench p2p --pairs 50 --window 32 --duration 10s --pid $(pidof holdfast)
   holdfast bench p2p --qos 0 --payload 1024 --format json
+  holdfast bench p2p --receivers ximp://127.0.0.1:1885   for a listener with ?app=default
 `,
 	bench.FanOut: `The publisher has at most --window messages under way that not every subscriber has got.
 
@@ -155,6 +157,9 @@ func runBenchMode(ctx context.Context, mode bench.Mode, args []string, stdio Std
 // addBenchFlags adds the flags that matter to o.Mode.
 func addBenchFlags(fs *pflag.FlagSet, o *bench.Options) {
 	fs.StringVar(&o.URL, "url", o.URL, "the broker: mqtt://, mqtts://, ws:// or wss://HOST:PORT[/PATH], or unix:///PATH")
+	if o.Mode == bench.P2P || o.Mode == bench.Sparse {
+		fs.StringVar(&o.Receivers, "receivers", "", "a XIMP listener, ximp:// or ximps://HOST:PORT, where subscribers connect")
+	}
 	fs.StringVar(&o.CAFile, "cafile", "", "`file` of certificates to verify the broker's with, instead of the system's")
 	fs.BoolVar(&o.Insecure, "insecure", false, "do not verify the broker's certificate")
 	switch o.Mode {

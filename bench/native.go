@@ -1,0 +1,28 @@
+package bench
+
+// native is what a client speaks instead of MQTT. Calls come from its loop.
+type native interface {
+	// hello returns what is put out first.
+	hello() []byte
+	// data takes packets and returns how many bytes they have, and what to answer.
+	data(b []byte) (n int, out []byte, err error)
+	// beat returns what keeps the connection alive.
+	beat() []byte
+}
+
+// onNative is OnData of a client that speaks something else.
+func (c *client) onNative(data []byte) int {
+	n, out, err := c.native.data(data)
+	if len(out) > 0 {
+		c.conn.Write(c.meter.loop, out)
+	}
+	if err != nil {
+		c.conn.Close(err)
+		return n
+	}
+	if c.stage == ready && c.role != nil {
+		c.role.turn()
+	}
+	c.meter.loop.FlushUrgent()
+	return n
+}
