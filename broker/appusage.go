@@ -92,7 +92,7 @@ func (a *App) takesSubscription() bool {
 // gone. Whoever takes over a connection of its own may always.
 func (a *App) admit(clientID string) bool {
 	most := int64(a.limits.MaxConnections)
-	if most == 0 || a.usage.admitted.Add(1) <= most || a.isConnected(clientID) {
+	if most == 0 || a.usage.admitted.Add(1) <= most || a.Connected(clientID) {
 		return true
 	}
 	a.usage.admitted.Add(-1)
@@ -114,17 +114,6 @@ func (a *App) dismissing(done func(Connected)) func(Connected) {
 		}
 		done(r)
 	}
-}
-
-// isConnected tells whether the client of that Client Identifier is connected.
-func (a *App) isConnected(clientID string) bool {
-	s := a.find(clientID)
-	if s == nil {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return !s.asleep() && s.link != nil
 }
 
 // left counts that a Session has lost its connection.

@@ -30,7 +30,9 @@ type bind struct {
 	epoch    uint64
 	rights   *rights       // nil if nobody is asked what the client may do
 	acked    time.Duration // loop time of the last acknowledgement, while watching
-	ended    error         // why the broker has ended it, before the client knows that it is bound
+	meter    *broker.Meter // how fast the client publishes, once metered; nil if it has no limit
+	metered  bool
+	ended    error // why the broker has ended it, before the client knows that it is bound
 
 	// guarded by conn.mu
 	inFlight int  // Msgs that are not acknowledged: 0 <= inFlight <= maxWindow

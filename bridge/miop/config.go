@@ -31,6 +31,9 @@ type Config struct {
 	Profiles map[uint32]Profile
 	// SecretKey opens binds of versions 2 and 4. nil refuses them.
 	SecretKey *rsa.PrivateKey
+	// MaxApps bounds the Apps that are named after the appids which clients come with, because nothing is configured for these. An
+	// App is never given up. Default 1,000.
+	MaxApps int
 	// FrameTimeout is how long a client may take to send its first frame. Default 10 s.
 	FrameTimeout time.Duration
 	// BindTimeout is how long a connection may be without any bind, counted from its beginning. Default 30 s.
@@ -90,6 +93,9 @@ func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.MaxApps <= 0 {
+		c.MaxApps = 1000
+	}
 	def(&c.FrameTimeout, 10*time.Second)
 	def(&c.BindTimeout, 30*time.Second)
 	def(&c.AckTimeout, 120*time.Second)
@@ -118,10 +124,13 @@ func (c *Config) legacy() bool {
 	return false
 }
 
-// app is the name of the App of an appid.
-func (p *Profile) app(from *login.Listener, appID uint32) string {
+// app is the name of the App of an appid. ofItsOwn tells that it is made of the appid.
+func (p *Profile) app(from *login.Listener, appID uint32) (name string, ofItsOwn bool) {
 	if p.App != "" {
-		return p.App
+		return p.App, false
 	}
-	return from.AppOf(nil, "miop-"+strconv.FormatUint(uint64(appID), 10))
+	if name = from.AppOf(nil, ""); name != "" {
+		return name, false
+	}
+	return "miop-" + strconv.FormatUint(uint64(appID), 10), true
 }

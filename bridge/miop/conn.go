@@ -37,6 +37,7 @@ type conn struct {
 	heard       time.Duration // loop time of the last sign of life
 	binds       []*bind       // at most maxBinds
 	joining     *joining      // the bind that is being decided; input waits
+	slowedUntil time.Duration // loop time until which nothing is read, for uploads that came too fast; 0 is not slowed
 	uploads     int           // that wait for slow Sessions
 	uploadBytes int           // of them together
 

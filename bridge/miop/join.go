@@ -30,6 +30,7 @@ type joining struct {
 	user      string
 	signed    Signed
 	profile   *Profile
+	ofItsOwn  bool // the App is made of the appid
 	request   broker.ConnectRequest
 }
 
@@ -85,7 +86,8 @@ func (j *joining) know(r *packet.BindRequest) {
 	j.beside, j.transient = r.Beside, r.Transient
 	j.profile = j.srv.cfg.profile(r.AppID)
 	q := &j.request
-	q.App, q.ClientID, q.User, q.HasUser = j.profile.app(j.from, r.AppID), clientIDOf(j.user), j.user, true
+	q.App, j.ofItsOwn = j.profile.app(j.from, r.AppID)
+	q.ClientID, q.User, q.HasUser = clientIDOf(j.user), j.user, true
 	q.Protocol, q.Version = protocolName, uint8(j.version)
 	if j.version == 6 && len(r.Sign) > 0 {
 		q.Password, q.HasPassword = append([]byte(nil), r.Sign...), true
@@ -170,9 +172,22 @@ func (c *conn) onDecision(j *joining, d login.Result) {
 		c.refuse(j, packet.AnswerCredentials, errNotAuthenticated)
 	case c.find(j.appID) == nil && len(c.binds) >= maxBinds:
 		c.refuse(j, packet.AnswerNotAllowed, errTooManyBinds)
+	case j.ofItsOwn && (d.Identity == nil || d.Identity.App == "") && !srv.mayMake(j.request.App):
+		c.refuse(j, packet.AnswerNotAllowed, errTooManyApps)
 	default:
 		c.enter(j, d.Identity)
 	}
+}
+
+// mayMake tells whether there may be an App that is named after its appid, and counts it.
+func (srv *Server) mayMake(app string) bool {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if _, made := srv.made[app]; !made && len(srv.made) >= srv.cfg.MaxApps {
+		return false
+	}
+	srv.made[app] = struct{}{}
+	return true
 }
 
 // enter has the broker connect the bind's Session. The answer follows in onConnected.
@@ -298,5 +313,6 @@ var (
 	errBusy             = errors.New("too many clients wait to be authenticated")
 	errNotAuthenticated = errors.New("client is not authenticated")
 	errTooManyBinds     = errors.New("too many binds")
+	errTooManyApps      = errors.New("too many apps that are not configured")
 	errReplaced         = errors.New("another bind has taken the place")
 )

@@ -1,6 +1,7 @@
 package miop
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,9 @@ type Server struct {
 	legacy bool        // versions 0-4 may come
 
 	lastID atomic.Uint64 // message id of the last message that was in no mailbox
+
+	mu   sync.Mutex
+	made map[string]struct{} // guarded by mu: Apps that are named after their appid
 }
 
 // loopState is what the connections of one loop share.
@@ -35,7 +39,7 @@ type loopState struct {
 
 // NewServer returns a server whose connections run on the loops of e. Stop ends it.
 func NewServer(cfg Config, e *netloop.Engine) *Server {
-	srv := &Server{cfg: cfg.withDefaults(), broker: cfg.Broker, legacy: cfg.legacy()}
+	srv := &Server{cfg: cfg.withDefaults(), broker: cfg.Broker, legacy: cfg.legacy(), made: make(map[string]struct{})}
 	srv.lastID.Store(timeIDs(srv.broker.Clock().Now()))
 	for _, l := range e.Loops() {
 		srv.loops = append(srv.loops, &loopState{srv: srv, scratch: srv.broker.NewScratch(l)})

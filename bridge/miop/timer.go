@@ -33,7 +33,7 @@ func (c *conn) silence() time.Duration {
 	return most
 }
 
-// due returns what of the connection is due first, as loop time, and the error with which it is closed then.
+// due returns what of the connection is due first, as loop time, and the error with which it is closed then; nil is no end.
 func (c *conn) due() (at time.Duration, err error) {
 	sooner := func(t time.Duration, why error) {
 		if at == 0 || t < at {
@@ -48,6 +48,9 @@ func (c *conn) due() (at time.Duration, err error) {
 		sooner(c.opened+cfg.BindTimeout, errBindTimeout)
 	} else {
 		sooner(c.heard+c.silence(), errKeepAlive)
+	}
+	if c.slowedUntil != 0 {
+		sooner(c.slowedUntil, nil)
 	}
 	for _, b := range c.binds {
 		if b.watching {
@@ -74,6 +77,9 @@ func (c *conn) OnTimer(nc *netloop.Conn) {
 	now := nc.Now()
 	if nc.Paused() { // it is we who do not listen
 		c.heard = now
+	}
+	if c.slowedUntil != 0 && c.slowedUntil <= now {
+		c.goOn()
 	}
 	c.look(now)
 	at, err := c.due()

@@ -2,6 +2,7 @@ package miop
 
 import (
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/holdfast-mqtt/holdfast/bridge/miop/packet"
@@ -56,6 +57,7 @@ func (c *conn) onUpload(f *packet.Frame) error {
 		up.worst = broker.Rejected
 	default:
 		c.publish(b, &up, f.Data)
+		c.slow(b, f.Data)
 	}
 	if up.left == 0 {
 		up.answer()
@@ -118,6 +120,35 @@ func (c *conn) publish(b *bind, up *upload, data []byte) {
 		c.uploadBytes += up.size
 	}
 	ls.up = nil
+}
+
+// slow has nothing more taken from a client that publishes faster than it may, until enough time has passed. data is what has
+// been published.
+func (c *conn) slow(b *bind, data []byte) {
+	if !b.metered {
+		b.metered, b.meter = true, b.session.Meter()
+	}
+	if b.meter == nil {
+		return
+	}
+	now, wait := c.nc.Now(), time.Duration(0)
+	for len(data) > 0 {
+		var body []byte
+		body, data, _ = packet.NextUpload(data)
+		wait = max(wait, b.meter.Publish(now, len(body)))
+	}
+	if wait > 0 {
+		c.slowedUntil = now + wait
+		c.nc.PauseRead()
+		c.armTimer()
+	}
+}
+
+// goOn hears a client again that has been slowed.
+func (c *conn) goOn() {
+	c.slowedUntil = 0
+	c.nc.ResumeRead()
+	c.nc.Again()
 }
 
 // properties are the User Properties of what the client uploads.
