@@ -215,3 +215,37 @@ func TestPaceOfApp(t *testing.T) {
 		}
 	})
 }
+
+// TestPaceEnd has a client send more than it may and be gone at once, with leave or without: all that it has sent is published
+// first, and then its Will, if it has not taken leave.
+func TestPaceEnd(t *testing.T) {
+	for _, n := range []int{50, 300} { // all can be parked, or not
+		for _, graceful := range []bool{true, false} {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSlowServer(t, perClient(10))
+				sub := dialAs(s, "v5 id=sub clean")
+				sub.do("sub id=1 t,0 w,0", "SUBACK 1 00 00")
+				c := dialAs(s, "v4 id=c clean ka=1 will=w:gone")
+				all := publishes(t, c.version, n, 0, "x*100")
+				if graceful {
+					all = append(all, 0xe0, 0)
+				}
+				c.send(all)
+				c.nc.Close()
+				for at := range n {
+					if f, ok := sub.wait(); !ok || f.Body[2] != 't' {
+						t.Fatalf("%d of %d have come before the Will or the end", at, n)
+					}
+				}
+				<-time.After(10 * time.Second)
+				synctest.Wait()
+				if got := sub.drain()[packet.TypePublish]; (got == 1) == graceful || got > 1 {
+					t.Errorf("%d Wills are published; the client has taken leave: %t", got, graceful)
+				}
+				if got := s.broker.Stats().Connected; got != 1 {
+					t.Errorf("%d clients are connected in the end, want 1", got)
+				}
+			})
+		}
+	}
+}

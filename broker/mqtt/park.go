@@ -140,7 +140,13 @@ func (c *conn) unpark() {
 			c.acks = nil
 		}
 	}
-	if most, _ := c.parkedBounds(); len(q.parked)-q.parkedAt <= most/2 {
+	if most, _ := c.parkedBounds(); !q.final && len(q.parked)-q.parkedAt <= most/2 {
 		c.hear()
 	}
+}
+
+// OnPeerEnd implements netloop.EndKeeper: what is parked comes before the end.
+func (c *conn) OnPeerEnd(*netloop.Conn) (keep bool) {
+	q := c.acks
+	return c.state == connected && q != nil && q.parkedAt < len(q.parked)
 }

@@ -197,7 +197,17 @@ func (c *Conn) lastInput() bool {
 		return false
 	}
 	c.inputAgain()
-	return !c.again && !c.held()
+	return !c.again && !c.held() && !c.keptOpen()
+}
+
+// keptOpen pauses the connection if its handler wants the end of the peer's stream to wait.
+func (c *Conn) keptOpen() bool {
+	k, ok := c.h.(EndKeeper)
+	if c.ended || !ok || !k.OnPeerEnd(c) {
+		return false
+	}
+	c.PauseRead()
+	return true
 }
 
 // input takes bytes that have just been read.

@@ -110,6 +110,14 @@ type Handler interface {
 	OnClose(c *Conn, err error)
 }
 
+// EndKeeper is a Handler that may have input in hand, which it has consumed and not dealt with.
+type EndKeeper interface {
+	Handler
+	// OnPeerEnd is called when the peer has ended its stream and all of it has been consumed. If it returns true the
+	// connection is paused, as by PauseRead, and not closed: after ResumeRead it is called again.
+	OnPeerEnd(c *Conn) (keep bool)
+}
+
 // Config holds the settings of an Engine. The zero value is usable.
 type Config struct {
 	// Loops is the number of event loops. 0 means one per core (GOMAXPROCS).

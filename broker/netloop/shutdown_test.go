@@ -100,3 +100,52 @@ func TestEndWhilePaused(t *testing.T) {
 		}
 	})
 }
+
+// keeper is a probe that has input in hand.
+type keeper struct {
+	*probe
+	left  int      // what is in hand; the loop's
+	asked chan int // has left, each time
+}
+
+func (k *keeper) OnPeerEnd(*Conn) bool {
+	k.mustBe("OnPeerEnd", 1)
+	k.asked <- k.left
+	return k.left > 0
+}
+
+// A connection whose handler has input in hand is not closed when the peer ends its stream. The handler is asked once
+// each time that it has resumed, until it has dealt with all.
+func TestEndIsKept(t *testing.T) {
+	eachEngine(t, func(t *testing.T, cfg Config) {
+		for _, tr := range transports() {
+			for _, words := range []bool{true, false} {
+				e := startEngine(t, cfg)
+				k := &keeper{probe: newProbe(t), left: 3, asked: make(chan int, 10)}
+				nc := dialTCP(t, tr.listen(t, e, func(*Conn) Handler { return k }))
+				client := tr.wrap(t, nc)
+				send(t, client, []byte("hello"))
+				if words {
+					check(t, client.CloseWrite())
+				} else {
+					check(t, nc.CloseWrite())
+				}
+				c := k.conn()
+				for want := 3; want > 0; want-- {
+					if got := receive(t, k.asked, "OnPeerEnd"); got != want {
+						t.Errorf("%s: asked with %d in hand, want %d", tr.name, got, want)
+					}
+					onLoop(t, c, func() {})
+					onLoop(t, c, func() {
+						if len(k.asked) > 0 || !c.Paused() {
+							t.Errorf("%s: asked again, paused: %t; want not, true", tr.name, c.Paused())
+						}
+						k.left--
+						c.ResumeRead()
+					})
+				}
+				wantClosed(t, k.probe, ErrPeerGone)
+			}
+		}
+	})
+}

@@ -76,6 +76,9 @@ func (w *wire) conclude() {
 	if w.err == nil || c.ended || c.held() || c.due() {
 		return
 	}
+	if errors.Is(w.err, ErrPeerGone) && c.keptOpen() {
+		return
+	}
 	c.Close(w.err)
 }
 
