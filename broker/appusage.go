@@ -106,10 +106,10 @@ func (a *App) dismiss() {
 	}
 }
 
-// dismissing is done, which dismisses a client that has not got in.
+// dismissing is done, which dismisses a client that has not got in. One that has an epoch had.
 func (a *App) dismissing(done func(Connected)) func(Connected) {
 	return func(r Connected) {
-		if r.Err != nil {
+		if r.Err != nil && r.Epoch == 0 {
 			a.dismiss()
 		}
 		done(r)

@@ -272,10 +272,10 @@ func (c *connecting) Committed(err error) {
 		s.link = nil // the front closes it
 		s.tellDisconnected(sc, Disconnected{Reason: err, Ended: true})
 		s.extra.will = nil
-		s.app.usage.connected.Add(-1) // done dismisses it
+		s.app.left()
 		s.finish(sc)
 	})
-	c.done(Connected{Err: err})
+	c.done(Connected{Epoch: c.r.Epoch, Err: err}) // it had got in, and has left, here or when it was taken over
 }
 
 // detachOld ends the connection that is being taken over and returns the Will

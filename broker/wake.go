@@ -31,7 +31,7 @@ func (s *Session) recordLoaded(r *SessionRecord, err error) {
 			}
 			s.finish(sc)
 			if p != nil {
-				s.app.broker.Connect(sc, p.c, p.done)
+				s.app.broker.connect(sc, p.c, p.done) // which its App has admitted
 			}
 		default:
 			todo = s.awoken(sc, p, r)
