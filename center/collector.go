@@ -163,6 +163,7 @@ func (c *Collector) collectEngine(emit emitFunc, ch chan<- prometheus.Metric) {
 	emit(connectionsOpen, float64(st.Open))
 	emit(connectionsTotal, float64(st.Accepted))
 	emit(acceptErrors, float64(st.AcceptErrors))
+	emit(closedTotal, float64(st.Laggards), "overload")
 	emit(bytesTotal, float64(st.BytesIn), "received")
 	emit(bytesTotal, float64(st.BytesOut), "sent")
 

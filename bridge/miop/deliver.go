@@ -167,6 +167,9 @@ func (b *bind) Yield(any) {
 	})
 }
 
+// Lags implements broker.Lagger.
+func (b *bind) Lags() bool { return b.c.nc.Lags() }
+
 // End implements broker.Link.
 func (b *bind) End(reason error) {
 	b.c.nc.Loop().PostFunc(func() { b.c.kick(b, reason) })

@@ -37,6 +37,11 @@ type joining struct {
 // onBind takes Bind and Rebind. The answer follows in onConnected.
 func (c *conn) onBind(f *packet.Frame, kind packet.Opcode) error {
 	srv := c.ls.srv
+	if len(c.binds) == 0 && srv.cfg.Logins.TurnsAway() {
+		count(&srv.stats.overloaded)
+		c.close(errOverloaded)
+		return nil
+	}
 	j := &joining{srv: srv, from: c.from, version: f.Version, rebind: kind == packet.Rebind, request: c.from.Request(c.nc)}
 	if j.rebind {
 		c.wonder(uncertainRebind)
@@ -311,6 +316,7 @@ func (p *Profile) will(clientID string) *broker.Will {
 
 var (
 	errBusy             = errors.New("too many clients wait to be authenticated")
+	errOverloaded       = errors.New("node has too much to do")
 	errNotAuthenticated = errors.New("client is not authenticated")
 	errTooManyBinds     = errors.New("too many binds")
 	errTooManyApps      = errors.New("too many apps that are not configured")

@@ -32,14 +32,14 @@ func (c *Conn) Lags() bool {
 // Laggards finds the connections whose peers are slowest to read, and closes them. A connection that has been
 // written out, or nearly so, since the last look is none, however much is put out for it. It is for one goroutine.
 type Laggards struct {
+	engine *Engine
 	loops  []laggardLoop
-	closed atomic.Uint64
 }
 
 // laggardLoop looks through the connections of one loop, a part in each turn. It is the loop's while it is under way.
 type laggardLoop struct {
 	loop  *Loop
-	all   *Laggards
+	each  int           // connections for each turn
 	next  int           // where the next part begins
 	ages  map[*Conn]int // looks in a row for which those found have been behind
 	found []laggard     // by this look
@@ -58,15 +58,12 @@ type laggard struct {
 
 // NewLaggards returns a Laggards that has not looked.
 func (e *Engine) NewLaggards() *Laggards {
-	g := &Laggards{loops: make([]laggardLoop, len(e.loops))}
+	g := &Laggards{engine: e, loops: make([]laggardLoop, len(e.loops))}
 	for i, l := range e.loops {
-		g.loops[i].loop, g.loops[i].all = l, g
+		g.loops[i].loop, g.loops[i].each = l, lookEach
 	}
 	return g
 }
-
-// Closed returns how many connections have been closed. May be called from any goroutine.
-func (g *Laggards) Closed() uint64 { return g.closed.Load() }
 
 // Close closes at most n connections that have been behind for at least age looks, with ErrLaggard and without
 // grace: those for whom most bytes have waited longest, by the product of the two. Then each loop looks anew, unless it is
@@ -86,7 +83,7 @@ func (g *Laggards) Close(n, age int) {
 	}
 	slices.SortFunc(worst, bySlowness)
 	for _, x := range worst[:min(n, len(worst))] {
-		x.conn.loop.Post(&laggardTask{all: g, conn: x.conn})
+		x.conn.loop.Post((*laggardTask)(x.conn))
 	}
 	for i := range g.loops {
 		l := &g.loops[i]
@@ -111,19 +108,16 @@ func (g *Laggards) Forget() {
 func bySlowness(a, b laggard) int { return cmp.Compare(b.age*b.bytes, a.age*a.bytes) }
 
 // laggardTask closes a connection, unless it has been written out meanwhile.
-type laggardTask struct {
-	all  *Laggards
-	conn *Conn
-}
+type laggardTask Conn
 
 // Run implements Task.
-func (t *laggardTask) Run(*Loop) {
-	c := t.conn
+func (t *laggardTask) Run(l *Loop) {
+	c := (*Conn)(t)
 	c.mu.Lock()
 	still := c.state&outLagging != 0
 	c.mu.Unlock()
 	if still && !c.ended {
-		t.all.closed.Add(1)
+		l.engine.laggards.Add(1)
 		c.finish(ErrLaggard)
 	}
 }
@@ -136,7 +130,7 @@ func (l *laggardLoop) Run(loop *Loop) {
 		return
 	}
 	all := loop.connsByFD()
-	to := min(l.next+lookEach, len(all))
+	to := min(l.next+l.each, len(all))
 	for _, c := range all[min(l.next, to):to] {
 		if c != nil {
 			l.look(c)

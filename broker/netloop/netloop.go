@@ -200,6 +200,7 @@ type Engine struct {
 	acceptErrors atomic.Uint64
 	notAdmitted  atomic.Uint64
 	unopened     atomic.Uint64
+	laggards     atomic.Uint64
 	unknown      unknownCounts
 
 	mu        sync.Mutex

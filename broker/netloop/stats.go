@@ -19,6 +19,7 @@ type Stats struct {
 	NotAdmitted       uint64            // connections that ListenConfig.Admit has refused
 	Unknown           map[string]uint64 // connections closed for speaking what the listener does not, by their first two bytes, in hex, or "other"
 	Unopened          uint64            // connections that ended before OnOpen, by their own or the peer's doing
+	Laggards          uint64            // connections that Laggards has closed
 	Handshakes        uint64            // TLS handshakes that succeeded
 	HandshakesFailed  uint64            // those that did not
 	HandshakesRefused uint64            // those for which there was no place
@@ -55,6 +56,7 @@ func (e *Engine) Stats() Stats {
 		NotAdmitted:       e.notAdmitted.Load(),
 		Unknown:           e.unknown.counts(),
 		Unopened:          e.unopened.Load(),
+		Laggards:          e.laggards.Load(),
 		Handshakes:        e.handshakes.done.Load(),
 		HandshakesFailed:  e.handshakes.failed.Load(),
 		HandshakesRefused: e.handshakes.refused.Load(),

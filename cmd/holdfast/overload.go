@@ -152,7 +152,7 @@ func (p *protector) Stats() center.LoadStats {
 			"qos0_dropped":      p.room.broker.Stats().Dropped[broker.DropOverload.String()],
 			"accepting_paused":  p.paused.Load(),
 			"login_refused":     p.room.logins.Stats().TurnedAway,
-			"slowest_closed":    p.slowest.Closed(),
+			"slowest_closed":    p.room.engine.Stats().Laggards,
 		},
 	}
 	for _, l := range overload.Levels[overload.Elevated:] {
