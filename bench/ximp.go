@@ -84,8 +84,11 @@ func (x *ximpClient) packet(f ximp.Frame, out []byte) ([]byte, error) {
 	case r != nil && r.Login != nil && x.c.stage == subscribing:
 		x.key = ximp.Key(r.Login.SessionKey)
 		record(x.c.meter.latency, x.c.meter.clock()-x.c.dialed)
+		if err := x.key.Check(); err != nil {
+			return out, err
+		}
 		x.c.becomeReady()
-		return out, x.key.Check()
+		return x.pull(out), nil // as phones do: servers wait for it a while before they ring
 	case r != nil && r.GetInfo != nil && x.pulling:
 		return x.page(r.GetInfo, out)
 	case m.Notify != nil && m.Notify.NewMessage != nil && x.c.stage == ready:
