@@ -72,7 +72,7 @@ type Profile struct {
 // Bounds of a connection. See also Config.
 const (
 	maxBinds         = 16
-	maxWindow        = 16        // messages of a bind that are not acknowledged
+	maxWindow        = 64        // messages of a bind that are not acknowledged
 	maxUnbound       = 64 << 10  // bytes of a frame before there is a bind
 	maxWaiting       = 64 << 10  // bytes left unread while a bind is being decided
 	maxUploads       = 32        // uploads that wait for slow Sessions
