@@ -16,11 +16,7 @@ func (f *fleet) runConn(r *Result) error {
 	clients := make([]*client, f.opts.Clients)
 	for i := range clients {
 		c := f.client(i, strconv.Itoa(i))
-		if isXIMP(f.opts.URL) {
-			c.speakXIMP()
-		} else {
-			c.filter = f.topic(strconv.Itoa(i))
-		}
+		c.speak(f.opts.URL, f.topic(strconv.Itoa(i)))
 		clients[i] = c
 	}
 	start, err := f.begin()

@@ -33,6 +33,12 @@
 // come back, Session Present 1, stay until they have each message and a PINGRESP after it,
 // and leave.
 //
+// # MIOP
+//
+// Subscribers of p2p and sparse can be MIOP users: what is published goes to the inbox of each, and they acknowledge each
+// message. Messages to inboxes go through the broker's Store, whoever gets them; Options.Topic compares MIOP with MQTT on
+// the same path.
+//
 // # XIMP
 //
 // Subscribers of p2p and sparse can be XIMP clients: what is published goes to the topic

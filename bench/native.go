@@ -1,5 +1,7 @@
 package bench
 
+import "strings"
+
 // native is what a client speaks instead of MQTT. Calls come from its loop.
 type native interface {
 	// hello returns what is put out first.
@@ -8,6 +10,27 @@ type native interface {
 	data(b []byte) (n int, out []byte, err error)
 	// beat returns what keeps the connection alive.
 	beat() []byte
+}
+
+// speak makes c speak what is spoken at url, and returns the topic that reaches it: that of the options, or topic, or the
+// one that the broker has for the protocol's users.
+func (c *client) speak(url, topic string) string {
+	clientID := c.id
+	switch {
+	case isXIMP(url):
+		topic = c.speakXIMP()
+	case isMIOP(url):
+		clientID = "m:" + c.id
+		c.native = &miopClient{c: c, user: c.id}
+		topic = "inbox/" + clientID
+	}
+	if t := c.fleet.opts.Topic; t != "" {
+		topic = strings.NewReplacer("%c", clientID, "%u", c.id).Replace(t)
+	}
+	if c.native == nil {
+		c.filter = topic
+	}
+	return topic
 }
 
 // onNative is OnData of a client that speaks something else.

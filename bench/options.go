@@ -3,6 +3,7 @@ package bench
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
@@ -35,11 +36,14 @@ type Options struct {
 	Mode Mode
 	// URL of the broker: mqtt://HOST:PORT (1883 when left out), mqtts://HOST:PORT (8883),
 	// ws://HOST:PORT/PATH (80), wss://HOST:PORT/PATH (443) or unix:///PATH. Conn also takes
-	// ximp://HOST:PORT (1885) and ximps://HOST:PORT (8885).
+	// ximp://HOST:PORT (1885), ximps://HOST:PORT (8885), miop://HOST:PORT (1884) and miops://HOST:PORT (8884).
 	URL string
-	// Receivers is the URL of a XIMP listener, ximp or ximps, where the subscribers of P2P
-	// and Sparse connect, as guests in plaintext. "" has them speak MQTT, at URL.
+	// Receivers is the URL of a listener of XIMP (ximp, ximps) or MIOP (miop, miops), where the subscribers of P2P
+	// and Sparse connect: as guests in plaintext, as transient users. "" has them speak MQTT, at URL.
 	Receivers string
+	// Topic, if not "", is where each subscriber of P2P and Sparse is reached, with %c for its Client Identifier and %u for
+	// its user's name, such as inbox/%c. It must be subscribed to that, be it by the broker.
+	Topic string
 	// CAFile has the certificates, in PEM, by which the broker's is verified over TLS; ""
 	// means those of the system. Insecure has it not verified.
 	CAFile   string
@@ -152,15 +156,17 @@ func (o *Options) Validate() error {
 	if _, err := endpoint(o.URL); err != nil {
 		errs = append(errs, err)
 	}
-	check(o.Mode == Conn || !isXIMP(o.URL), "%s publishes with MQTT: the broker URL cannot be XIMP's", o.Mode)
+	check(o.Mode == Conn || !isNative(o.URL), "%s publishes with MQTT: the broker URL cannot be of another protocol", o.Mode)
 	if o.Receivers != "" {
 		_, err := endpoint(o.Receivers)
-		check(err == nil && isXIMP(o.Receivers), "receivers URL: want ximp://HOST:PORT or ximps://HOST:PORT")
+		check(err == nil && isNative(o.Receivers), "receivers URL: want ximp, ximps, miop or miops://HOST:PORT")
 		check(o.Mode == P2P || o.Mode == Sparse, "%s has no receivers of other protocols", o.Mode)
 		check(o.QoS == packet.AtLeastOnce, "receivers of other protocols are for QoS 1")
 		check(!o.Persistent, "receivers of other protocols do not stay: no persistent")
 	}
-	check(!o.Persistent || !isXIMP(o.URL), "clients of XIMP do not stay: no persistent")
+	check(!o.Persistent || !isNative(o.URL), "clients of other protocols do not stay: no persistent")
+	check(o.Topic == "" || (o.Mode == P2P || o.Mode == Sparse) && (strings.Contains(o.Topic, "%c") || strings.Contains(o.Topic, "%u")),
+		"topic is for p2p and sparse, and has a %%c or %%u")
 	known := false
 	for _, m := range Modes() {
 		known = known || m == o.Mode

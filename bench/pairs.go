@@ -19,11 +19,7 @@ func (f *fleet) runPairs(r *Result) error {
 	for i := range publishers {
 		topic := f.topic(strconv.Itoa(i))
 		sc := f.client(i, "s"+strconv.Itoa(i)) // on the publisher's loop: they share the window
-		if o.Receivers != "" {
-			topic = sc.speakXIMP()
-		} else {
-			sc.filter = topic
-		}
+		topic = sc.speak(o.Receivers, topic)
 		pc := f.client(i, "p"+strconv.Itoa(i))
 		p := newPublisher(pc, uint32(i), topic)
 		p.paced = paced

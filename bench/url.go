@@ -20,6 +20,8 @@ var transports = map[string]struct {
 }{
 	"ximp":  {port: "1885"},
 	"ximps": {port: "8885", tls: true},
+	"miop":  {port: "1884"},
+	"miops": {port: "8884", tls: true},
 	"mqtt":  {port: "1883"},
 	"tcp":   {port: "1883"},
 	"mqtts": {port: "8883", tls: true},
@@ -32,6 +34,12 @@ var errURL = errors.New("want mqtt://HOST:PORT, mqtts://HOST:PORT, ws://HOST:POR
 
 // isXIMP tells whether XIMP is spoken at a URL.
 func isXIMP(s string) bool { return strings.HasPrefix(s, "ximp:") || strings.HasPrefix(s, "ximps:") }
+
+// isMIOP tells whether MIOP is spoken at a URL.
+func isMIOP(s string) bool { return strings.HasPrefix(s, "miop:") || strings.HasPrefix(s, "miops:") }
+
+// isNative tells whether another protocol than MQTT is spoken at a URL.
+func isNative(s string) bool { return isXIMP(s) || isMIOP(s) }
 
 // endpoint takes a URL apart into what netloop dials, without a TLS configuration but for an empty one.
 func endpoint(s string) (netloop.DialConfig, error) {

@@ -44,7 +44,7 @@ connections failed, 2 wrong command line.
 
 // benchNotes are the last lines of each mode's help.
 var benchNotes = map[bench.Mode]string{
-	bench.Conn: `Each client subscribes to a topic of its own; XIMP clients log in. Latency is from dialing to CONNACK. With --pid the
+	bench.Conn: `Each client subscribes to a topic of its own; XIMP and MIOP clients log in. Latency is from dialing to CONNACK. With --pid the
 broker's memory is read before the first connection and, while all are idle, for --settle; what the
 kernel keeps for sockets is not in it.
 
@@ -158,7 +158,8 @@ func runBenchMode(ctx context.Context, mode bench.Mode, args []string, stdio Std
 func addBenchFlags(fs *pflag.FlagSet, o *bench.Options) {
 	fs.StringVar(&o.URL, "url", o.URL, "the broker: mqtt://, mqtts://, ws:// or wss://HOST:PORT[/PATH], or unix:///PATH")
 	if o.Mode == bench.P2P || o.Mode == bench.Sparse {
-		fs.StringVar(&o.Receivers, "receivers", "", "a XIMP listener, ximp:// or ximps://HOST:PORT, where subscribers connect")
+		fs.StringVar(&o.Receivers, "receivers", "", "a listener of another protocol, ximp, ximps, miop or miops://HOST:PORT, where subscribers connect")
+		fs.StringVar(&o.Topic, "topic", "", "`topic` that each subscriber is reached by, with %c for its Client Identifier and %u for its user, as inbox/%c")
 	}
 	fs.StringVar(&o.CAFile, "cafile", "", "`file` of certificates to verify the broker's with, instead of the system's")
 	fs.BoolVar(&o.Insecure, "insecure", false, "do not verify the broker's certificate")
