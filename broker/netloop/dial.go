@@ -149,6 +149,9 @@ func (c *Conn) hand(h Handler, data []byte) {
 
 // handDecoded is hand, for what has come out of the filters.
 func (c *Conn) handDecoded(h Handler, data []byte) {
+	if w := c.wire; !c.filtered && w.remote == nil && w.release == nil {
+		c.wire = nil // an idle connection has nothing that it does not need
+	}
 	c.h = h
 	c.opened()
 	if !c.ended {
