@@ -226,11 +226,11 @@ func TestXIMPConn(t *testing.T) {
 
 func TestXIMPOptions(t *testing.T) {
 	for want, change := range map[string]func(*Options){
-		"want ximp, ximps":       func(o *Options) { o.Receivers = "mqtt://h" },
-		"durable has no receivers":    func(o *Options) { o.Mode, o.Receivers = Durable, "ximp://h" },
-		"are for QoS 1":               func(o *Options) { o.QoS, o.Receivers = 0, "ximp://h" },
-		"no persistent":               func(o *Options) { o.Persistent, o.Receivers = true, "ximp://h" },
-		"p2p publishes with MQTT":     func(o *Options) { o.URL = "ximps://h" },
+		"want ximp, ximps":                       func(o *Options) { o.Receivers = "mqtt://h" },
+		"durable has no receivers":               func(o *Options) { o.Mode, o.Receivers = Durable, "ximp://h" },
+		"are for QoS 1":                          func(o *Options) { o.QoS, o.Receivers = 0, "ximp://h" },
+		"no persistent":                          func(o *Options) { o.Persistent, o.Receivers = true, "ximp://h" },
+		"p2p publishes with MQTT":                func(o *Options) { o.URL = "ximps://h" },
 		"clients of other protocols do not stay": func(o *Options) { o.Mode, o.URL, o.Persistent = Conn, "ximp://h", true },
 	} {
 		o := Defaults(P2P)

@@ -39,7 +39,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	c := config.Default()
 	c.Data = filepath.Join(t.TempDir(), "data")
 	r, err := startRoom(c, []opened{
-		{Listener: ln}, {Listener: native, want: config.Listener{Scheme: "miop", Protocols: []string{config.MIOP}}},
+		{Listener: ln}, {Listener: native, want: config.Listener{Scheme: "auto", Sniff: true, Protocols: []string{config.MIOP, config.XIMP}}},
 	}, slog.New(slog.DiscardHandler), registry)
 	if err != nil {
 		t.Fatal(err)

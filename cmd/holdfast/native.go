@@ -23,13 +23,18 @@ import (
 // those that name none. They ask whom the MQTT front asks.
 type natives struct {
 	mqtt     *mqtt.Config // what it says about broker, hooks and pool holds for them, too
+	limits   *config.Broker
 	engine   *netloop.Engine
 	profiles map[string]*config.Native
 	miop     map[string]*miop.Server
+	ximp     map[string]ximpFront
 }
 
-func newNatives(mc *mqtt.Config, e *netloop.Engine) *natives {
-	return &natives{mqtt: mc, engine: e, profiles: make(map[string]*config.Native), miop: make(map[string]*miop.Server)}
+func newNatives(mc *mqtt.Config, limits *config.Broker, e *netloop.Engine) *natives {
+	return &natives{
+		mqtt: mc, limits: limits, engine: e, profiles: make(map[string]*config.Native),
+		miop: make(map[string]*miop.Server), ximp: make(map[string]ximpFront),
+	}
 }
 
 // profile reads a listener's profile, once.
@@ -145,7 +150,9 @@ func readRSAKey(path string) (*rsa.PrivateKey, error) {
 // protocols returns what a listener tells apart besides MQTT: by first bytes, and in WebSockets without subprotocol.
 func (n *natives) protocols(l *config.Listener, from *login.Listener) (sniff, bare []netloop.Protocol, err error) {
 	if l.Speaks(config.XIMP) {
-		return nil, nil, errors.New("ximp is not served yet")
+		if sniff, bare, err = n.ximpProtocols(l, from); err != nil {
+			return nil, nil, err
+		}
 	}
 	if l.Speaks(config.MIOP) {
 		srv, err := n.miopOf(l)
@@ -162,6 +169,9 @@ func (n *natives) stop() {
 	for _, srv := range n.miop {
 		srv.Stop()
 	}
+	for _, f := range n.ximp {
+		f.server.Stop()
+	}
 }
 
 // counts is what the metrics show.
@@ -170,7 +180,11 @@ func (n *natives) counts() []center.Front {
 	for _, srv := range n.miop {
 		countMIOP(&m, srv.Stats())
 	}
-	return []center.Front{m}
+	x := center.NewFront(config.XIMP)
+	for _, f := range n.ximp {
+		countXIMP(&x, f.server.Stats())
+	}
+	return []center.Front{m, x}
 }
 
 func countMIOP(f *center.Front, st miop.Stats) {

@@ -87,7 +87,7 @@ func startRoom(c *config.Config, listeners []opened, log *slog.Logger, metrics p
 	r.logins = login.NewPool(login.Config{})
 	mc.Logins = r.logins
 	r.mqtt = mqtt.NewServer(mc, engine)
-	r.native = newNatives(&mc, engine)
+	r.native = newNatives(&mc, &c.Broker, engine)
 	if err := r.listen(c, listeners, log); err != nil {
 		return nil, errors.Join(err, r.abort())
 	}

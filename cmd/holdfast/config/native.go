@@ -33,8 +33,6 @@ type NativeXIMP struct {
 	Guests string `yaml:"guests"`
 	// RegisteredGuests lets guests have the ids of registered users: integers of at most 12 characters.
 	RegisteredGuests bool `yaml:"registered_guests"`
-	// LoginRespKey is default or token: what LoginResp to a signed user is encrypted with. Empty is default.
-	LoginRespKey string `yaml:"login_resp_key"`
 	// Plaintext leaves what follows the login plain for clients that offer it, as all do.
 	Plaintext bool `yaml:"plaintext"`
 	// PlaintextTypes does the same for clients of these mobile types.
@@ -135,7 +133,6 @@ func (x *NativeXIMP) check(f *faults) {
 	if x.Guests == "check" && len(x.Salts) == 0 {
 		f.add("ximp.guests", "check needs ximp.salts")
 	}
-	f.oneOf("ximp.login_resp_key", x.LoginRespKey, "", "default", "token")
 }
 
 func (m *NativeMIOP) check(f *faults) {

@@ -15,7 +15,6 @@ ximp:
   keys: {"4242-102": a default key}
   salts: {"4242": a salt}
   guests: check
-  login_resp_key: token
   plaintext_types: [pc]
   elsewhere: [192.0.2.1]
   elsewhere_port: 443
@@ -65,7 +64,6 @@ func TestReadNativeFaults(t *testing.T) {
 		{"ximp: {salts: {\"1\": \"\"}}", "the salt is empty"},
 		{"ximp: {guests: check}", "needs ximp.salts"},
 		{"ximp: {guests: some}", "ximp.guests"},
-		{"ximp: {login_resp_key: x}", "ximp.login_resp_key"},
 		{"miop: {apps: {\"01\": {}}}", "not an appid"},
 		{"miop: {other: {sign: md5}}", "miop.other.sign_secret_file"},
 		{"miop: {other: {sign: sha1}}", "miop.other.sign"},

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/holdfast-mqtt/holdfast/bridge/ximp/client"
+	"github.com/holdfast-mqtt/holdfast/bridge/ximp/packet"
+)
+
+// logIn logs in as guest alice, and pulls what is in her inbox.
+func logIn(t *testing.T, o client.Options) (inbox []string, err error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	o.User, o.Platform, o.DeviceID = "alice", "mobile", "d"
+	c, err := client.Dial(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	err = c.Inbox(packet.BoxPeer, 0).Pull(ctx, func(m packet.Stored) error {
+		inbox = append(inbox, string(m.Body))
+		return nil
+	})
+	return inbox, err
+}
+
+// What an MQTT client publishes to the inbox of a device reaches it over TCP, and over WebSocket in binary and in text, on a
+// listener of its own and on one that finds out what is spoken.
+func TestXIMPListener(t *testing.T) {
+	for _, listener := range []string{"ximp://127.0.0.1:0?app=default", "auto://127.0.0.1:0?protocols=ximp,mqtt&app=default"} {
+		addr := startNode(t, "mqtt://127.0.0.1:0", listener)
+		for _, o := range []client.Options{
+			{URL: "ximp://" + addr[1], Header: packet.Header{Version: 1, ClientVersion: 102, App: 4242}},
+			{URL: "ximp://" + addr[1], Header: packet.Header{ClientVersion: 102, App: 4242}},
+			{URL: "ws://" + addr[1] + "/", Header: packet.Header{Version: 1, ClientVersion: 102, App: 4242}},
+			{URL: "ws://" + addr[1] + "/", Header: packet.TextHeader, Text: true},
+		} {
+			mustPub(t, portOf(t, addr[0]), "-q", "1", "-t", "inbox/x:alice:mobile:d", "-m", "hi")
+			if got, err := logIn(t, o); err != nil || len(got) != 1 || got[0] != "hi" {
+				t.Errorf("%s, %s, text %v: got %q, %v, want hi", listener, o.URL, o.Text, got, err)
+			}
+		}
+	}
+}
+
+// The profile says who may log in, with which keys.
+func TestXIMPProfile(t *testing.T) {
+	profile := filepath.Join(t.TempDir(), "native.yaml")
+	text := `ximp: {apps: {"7": default}, only_apps: true, keys: {"7-102": test-key}, guests: check, salts: {"7": test-salt}}`
+	if err := os.WriteFile(profile, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	addr := startNode(t, "mqtt://127.0.0.1:0", "ximp://127.0.0.1:0?profile="+profile)
+	mustPub(t, portOf(t, addr[0]), "-q", "1", "-t", "inbox/x:alice:mobile:d", "-m", "hi")
+	good := client.Options{
+		URL: "ximp://" + addr[1], Header: packet.Header{Version: 1, ClientVersion: 102, App: 7},
+		DefaultKey: "test-key", VerfSalt: "test-salt",
+	}
+	for name, change := range map[string]func(*client.Options){
+		"other app":     func(o *client.Options) { o.Header.App = 8 },
+		"other version": func(o *client.Options) { o.Header.ClientVersion = 103 },
+		"other key":     func(o *client.Options) { o.DefaultKey = "other" },
+		"plaintext":     func(o *client.Options) { o.DefaultKey = "" },
+		"other salt":    func(o *client.Options) { o.VerfSalt = "other" },
+	} {
+		o := good
+		change(&o)
+		if _, err := logIn(t, o); err == nil {
+			t.Errorf("%s: logged in", name)
+		}
+	}
+	if got, err := logIn(t, good); err != nil || len(got) != 1 || got[0] != "hi" {
+		t.Errorf("got %q, %v, want hi", got, err)
+	}
+}
