@@ -1,6 +1,10 @@
 package packet
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
 
 // The inboxes that GetInfoRequest and NewMessage name.
 const (
@@ -97,7 +101,15 @@ type Info struct {
 	Pairs []Pair
 }
 
-func (i *Info) fields(c *codec) { subs(c, 1, &i.Pairs) }
+func (i *Info) fields(c *codec) {
+	if c.decode {
+		subs(c, 1, &i.Pairs)
+		return
+	}
+	for n := range i.Pairs {
+		c.out = i.Pairs[n].append(c.out)
+	}
+}
 
 // Pair is a key in ASCII and its value.
 type Pair struct {
@@ -107,6 +119,22 @@ type Pair struct {
 func (p *Pair) fields(c *codec) {
 	c.text(1, &p.Key, required)
 	c.text(2, &p.Value, optional)
+}
+
+// append appends p as field 1 of an Info. It writes what subs would, in a fraction of
+// the time: most of what a server writes are pairs.
+func (p *Pair) append(dst []byte) []byte {
+	const field1, field2 = 1<<3 | 2, 2<<3 | 2 // both are bytes
+	size := 1 + protowire.SizeBytes(len(p.Key))
+	if p.Value != nil {
+		size += 1 + protowire.SizeBytes(len(p.Value))
+	}
+	dst = protowire.AppendVarint(append(dst, field1), uint64(size))
+	dst = protowire.AppendBytes(append(dst, field1), p.Key)
+	if p.Value != nil {
+		dst = protowire.AppendBytes(append(dst, field2), p.Value)
+	}
+	return dst
 }
 
 // The keys of pairs, with the width of the value in bytes. Numbers are big-endian.
@@ -143,21 +171,30 @@ type Stored struct {
 	To, From []byte
 }
 
+// The keys as bytes, so that writing one does not allocate.
+var (
+	keyID, keyType, keyBody = []byte(PairID), []byte(PairType), []byte(PairBody)
+	keySent, keyExpire      = []byte(PairSent), []byte(PairExpire)
+	keyBox, keySN           = []byte(PairBox), []byte(PairSN)
+	keyTo, keyFrom          = []byte(PairTo), []byte(PairFrom)
+	keyValid                = []byte(PairValid)
+)
+
 // Info returns s as pairs, in the order in which servers write them. It aliases the
-// slices of s.
+// slices of s; the keys must not be changed.
 func (s *Stored) Info() Info {
 	// One array for all the numbers: three of 4 bytes, four of 8.
 	w := pairWriter{room: make([]byte, 0, 3*4+4*8), pairs: make([]Pair, 0, 10)}
-	w.number(PairValid, 4, uint64(s.Valid.Value), s.Valid.Set)
-	w.number(PairID, 8, uint64(s.ID.Value), s.ID.Set)
-	w.number(PairType, 4, uint64(s.Type.Value), s.Type.Set)
-	w.text(PairBody, s.Body)
-	w.number(PairSent, 8, s.Sent.Value, s.Sent.Set)
-	w.number(PairExpire, 8, s.Expire.Value, s.Expire.Set)
-	w.number(PairBox, 4, uint64(s.Box.Value), s.Box.Set)
-	w.number(PairSN, 8, s.SN.Value, s.SN.Set)
-	w.text(PairTo, s.To)
-	w.text(PairFrom, s.From)
+	w.number(keyValid, 4, uint64(s.Valid.Value), s.Valid.Set)
+	w.number(keyID, 8, uint64(s.ID.Value), s.ID.Set)
+	w.number(keyType, 4, uint64(s.Type.Value), s.Type.Set)
+	w.text(keyBody, s.Body)
+	w.number(keySent, 8, s.Sent.Value, s.Sent.Set)
+	w.number(keyExpire, 8, s.Expire.Value, s.Expire.Set)
+	w.number(keyBox, 4, uint64(s.Box.Value), s.Box.Set)
+	w.number(keySN, 8, s.SN.Value, s.SN.Set)
+	w.text(keyTo, s.To)
+	w.text(keyFrom, s.From)
 	return Info{Pairs: w.pairs}
 }
 
@@ -166,7 +203,7 @@ type pairWriter struct {
 	pairs []Pair
 }
 
-func (w *pairWriter) number(key string, width int, v uint64, set bool) {
+func (w *pairWriter) number(key []byte, width int, v uint64, set bool) {
 	if !set {
 		return
 	}
@@ -179,9 +216,9 @@ func (w *pairWriter) number(key string, width int, v uint64, set bool) {
 	w.text(key, w.room[start:len(w.room):len(w.room)])
 }
 
-func (w *pairWriter) text(key string, value []byte) {
+func (w *pairWriter) text(key []byte, value []byte) {
 	if value != nil {
-		w.pairs = append(w.pairs, Pair{Key: []byte(key), Value: value})
+		w.pairs = append(w.pairs, Pair{Key: key, Value: value})
 	}
 }
 

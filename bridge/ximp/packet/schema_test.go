@@ -170,3 +170,55 @@ func TestNames(t *testing.T) {
 		t.Errorf("got %q, want the number", got)
 	}
 }
+
+// What pairs are written by is what they are read by.
+func TestPairs(t *testing.T) {
+	for _, n := range []int{0, 1, 120, 127, 128, 20_000} {
+		want := Info{Pairs: []Pair{{Key: []byte{}}, {Key: t8("k"), Value: []byte{}}, {Key: bytes.Repeat(t8("k"), n), Value: bytes.Repeat(t8("v"), n)}}}
+		var got Info
+		b := Append(nil, &want)
+		if err := Decode(b, &got); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%d bytes: got %v, want the same pairs", n, err)
+		}
+		c := codec{}
+		subs(&c, 1, &want.Pairs)
+		if !bytes.Equal(c.out, b) {
+			t.Errorf("%d bytes: got %x, want %x", n, b, c.out)
+		}
+	}
+}
+
+// A page has many messages: each costs its pairs and its numbers, and writing it nothing.
+func TestInfoAllocations(t *testing.T) {
+	s := Stored{ID: Some[int64](1), Type: Some(TypePlain), Body: t8("b"), Sent: Some[uint64](1), SN: Some[uint64](7), To: t8("a"), From: t8("b")}
+	var info Info
+	if got := testing.AllocsPerRun(10, func() { info = s.Info() }); got > 2 {
+		t.Errorf("got %v allocations, want 2", got)
+	}
+	m := &Message{Response: &Response{GetInfo: &GetInfoResponse{Infos: []Info{info, info, info}}}}
+	room := make([]byte, 0, 4096)
+	if got := testing.AllocsPerRun(10, func() { AppendPacket(room, m, "") }); got > 1 {
+		t.Errorf("got %v allocations, want one, whatever there is in the page", got)
+	}
+}
+
+func BenchmarkPage(b *testing.B) {
+	s := Stored{ID: Some[int64](1), Type: Some(TypePlain), Body: make([]byte, 256), Sent: Some[uint64](1), SN: Some[uint64](7), To: t8("a"), From: t8("b")}
+	room := make([]byte, 0, 64<<10)
+	b.ReportAllocs()
+	for b.Loop() {
+		r := &GetInfoResponse{Infos: make([]Info, 0, 32)}
+		for range 32 {
+			r.Infos = append(r.Infos, s.Info())
+		}
+		AppendPacket(room, &Message{Response: &Response{GetInfo: r}}, "")
+	}
+}
+
+func BenchmarkKey(b *testing.B) {
+	key, room := Key("0123456789abcdef0123456789abcdef"), make([]byte, 256)
+	b.ReportAllocs()
+	for b.Loop() {
+		key.Crypt(room, room)
+	}
+}
