@@ -354,3 +354,45 @@ func spoil(ctx context.Context, address, packet string) error {
 		}
 	}
 }
+
+// TestNativeTLS reaches devices through TLS, and through WebSocket within it, with this project's clients; without TLS they
+// are not served where it is required.
+func TestNativeTLS(t *testing.T) {
+	dir := t.TempDir()
+	newAuthority(t, dir).server("server", "server")
+	ca := filepath.Join(dir, "ca.pem")
+	n := startNode(t, "--data", "memory", "--listen", "ximps://127.0.0.1:0?app=default", "--listen", "miops://127.0.0.1:0?app=default",
+		"--listen", "auto://127.0.0.1:0?app=default&protocols=mqtt,ximp,miop",
+		"--tls-cert", filepath.Join(dir, "server.pem"), "--tls-key", filepath.Join(dir, "server.key"))
+	ximps, miops, auto := n.ports()["ximps"][0], n.ports()["miops"][0], n.ports()["auto"][0]
+	listenXIMP := func(url string) []string {
+		return []string{"ximp", "listen", "-u", "bob", "--platform", "mobile", "--device", "phone-7", "--box", "peer", "--cafile", ca, "-C", "1", "-W", "30", "-L", url}
+	}
+	listenMIOP := func(port string, more ...string) []string {
+		return append([]string{"miop", "listen", "alice@1", "-h", "127.0.0.1", "-p", port, "-C", "1", "-W", "30"}, more...)
+	}
+	for _, tt := range []struct {
+		inbox string
+		args  []string
+	}{
+		{bob, listenXIMP("ximps://127.0.0.1:" + ximps)},
+		{bob, listenXIMP("wss://127.0.0.1:" + ximps + "/")},
+		{bob, listenXIMP("ximp://127.0.0.1:" + auto)},
+		{bob, listenXIMP("ximps://127.0.0.1:" + auto)},
+		{bob, listenXIMP("ws://127.0.0.1:" + auto + "/")},
+		{bob, listenXIMP("wss://127.0.0.1:" + auto + "/")},
+		{alice, listenMIOP(miops, "--tls", "--cafile", ca)},
+		{alice, listenMIOP(auto, "--tls", "--cafile", ca)},
+		{alice, listenMIOP(auto)},
+	} {
+		n.mustRun(t, "pub", "-p", n.port, "-q", "1", "-t", "inbox/"+tt.inbox, "-m", "hi")
+		if code, out := n.run(t, "holdfast", tt.args...); code != 0 || out != "hi\n" {
+			t.Errorf("holdfast %s: got %d, %q, want hi", strings.Join(tt.args, " "), code, out)
+		}
+	}
+	for _, args := range [][]string{listenXIMP("ximp://127.0.0.1:" + ximps), listenMIOP(miops)} {
+		if code, out := n.run(t, "holdfast", args...); code != 1 {
+			t.Errorf("holdfast %s: got %d, %q, want a failure", strings.Join(args, " "), code, out)
+		}
+	}
+}

@@ -94,7 +94,7 @@ func (a *authority) client(name string) {
 // ports returns those of the listeners in the log, by scheme, in their order.
 func (n *node) ports() map[string][]string {
 	found := make(map[string][]string)
-	for _, m := range regexp.MustCompile(`url=(mqtts|ws|wss|auto|ximp|miop)://127\.0\.0\.1:(\d+)`).FindAllStringSubmatch(n.text(), -1) {
+	for _, m := range regexp.MustCompile(`url=(mqtts|ws|wss|auto|ximps?|miops?)://127\.0\.0\.1:(\d+)`).FindAllStringSubmatch(n.text(), -1) {
 		found[m[1]] = append(found[m[1]], m[2])
 	}
 	return found
