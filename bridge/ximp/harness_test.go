@@ -25,6 +25,7 @@ type setup struct {
 	broker   broker.Config
 	ximp     Config
 	listener Listener
+	web      bool // connections are WebSockets
 }
 
 // testServer is a whole server: over memnet if loop.Portable is set, which may run in a synctest bubble, else over loopback.
@@ -36,6 +37,7 @@ type testServer struct {
 	sc      *broker.Scratch
 	dial    func() net.Conn
 	stopped bool
+	ending  sync.WaitGroup // of a shutdown that a test has begun
 }
 
 // inBubble has f run with a server over memory, on a clock of its own.
@@ -93,7 +95,13 @@ func newServer(t testing.TB, cfg setup) *testServer {
 			return nc
 		}
 	}
-	if _, err := s.engine.Listen(ln, s.ximp.HandlerOf(&cfg.listener), nil); err != nil {
+	lc := netloop.ListenConfig{NewHandler: s.ximp.HandlerOf(&cfg.listener)}
+	if cfg.web {
+		lc.Bare = []netloop.Protocol{{Name: "ximp", Match: Match, Text: true}, {Name: "ximp text", Match: MatchText, Text: true}}
+		plain := s.dial
+		s.dial = func() net.Conn { return upgrade(t, plain()) }
+	}
+	if _, err := s.engine.ListenWith(ln, lc); err != nil {
 		t.Fatal(err)
 	}
 	return s
