@@ -52,24 +52,52 @@ type conn struct {
 	session  *broker.Session
 	epoch    uint64
 	rights   *rights // nil if nobody is asked what the client may do
-	meter    *broker.Meter
-	paused   time.Duration // not read from until then, because it publishes too fast; 0 is not
-	uplinks  int           // publishes that wait for their answer
-	pulled   [kinds]bool   // the client has asked for the inbox
-	waiting  []waitingPull // that cannot be answered yet; nil is none
-	futile   futility
-	rooms    map[string]*room // by topic; nil is none
-	gather   time.Duration    // room messages are gathered until then
+	uplinks  int32   // publishes that wait for their answer
+	pulled   [kinds]bool
+	rare     *rare // nil while there is nothing of it
 
 	// guarded by mu, which is taken within the Session's lock
 	mu      sync.Mutex
-	posted  bool          // attention has been posted
-	refused bool          // a delivery was refused; Resume is due
-	gone    bool          // the connection has ended
-	boxes   *boxes        // nil while nothing waits
-	newest  [kinds]int64  // the largest id that there ever was, as far as is known
-	lastID  int64         // the id given last, of a Session that does not number
-	talk    []roomMessage // of rooms, to be sent; nil is none
+	posted  bool           // attention has been posted
+	refused bool           // a delivery was refused; Resume is due
+	gone    bool           // the connection has ended
+	boxes   *boxes         // nil while nothing waits
+	newest  [kinds]int64   // the largest id that there ever was, as far as is known
+	lastID  int64          // the id given last, of a Session that does not number
+	talk    *[]roomMessage // of rooms, to be sent; nil is none
+}
+
+// rare is what few connections need at a time. It is owned by the loop.
+type rare struct {
+	meter   *broker.Meter // nil if the client may publish as fast as it likes
+	paused  time.Duration // not read from until then, because it publishes too fast; 0 is not
+	waiting []waitingPull // that cannot be answered yet
+	futile  futility
+	rooms   map[string]*room // by topic
+	gather  time.Duration    // room messages are gathered until then
+}
+
+// more makes room for what is rare.
+func (c *conn) more() *rare {
+	if c.rare == nil {
+		c.rare = new(rare)
+	}
+	return c.rare
+}
+
+// relax gives that back when there is nothing left of it.
+func (c *conn) relax() {
+	if r := c.rare; r != nil && r.meter == nil && r.paused == 0 && len(r.waiting) == 0 && len(r.rooms) == 0 && r.futile.n == 0 {
+		c.rare = nil
+	}
+}
+
+// room is what is known of a room of this topic; nil if the connection is not in it.
+func (c *conn) room(topic string) *room {
+	if c.rare == nil {
+		return nil
+	}
+	return c.rare.rooms[topic]
 }
 
 // OnOpen implements netloop.Handler.
@@ -219,8 +247,9 @@ func (c *conn) OnShutdown(nc *netloop.Conn) { c.move(nc) }
 // OnClose implements netloop.Handler.
 func (c *conn) OnClose(_ *netloop.Conn, err error) {
 	c.state = closed
-	c.newcomer, c.waiting = nil, nil
+	c.newcomer = nil
 	c.leaveRooms()
+	c.rare = nil
 	c.mu.Lock()
 	c.gone, c.boxes, c.talk = true, nil, nil
 	c.mu.Unlock()

@@ -72,7 +72,9 @@ func (c *conn) onConnected(r broker.Connected) {
 	c.key = next // all that follows, both ways
 	c.newcomer = nil
 	c.state = loggedIn
-	c.meter = c.session.Meter()
+	if m := c.session.Meter(); m != nil {
+		c.more().meter = m
+	}
 	now := c.nc.Now()
 	c.heard, c.quiet = now, now+quietTime
 	count(&c.ls.srv.stats.logins)
@@ -117,7 +119,7 @@ func (c *conn) onLogout(sn uint64) {
 	c.gone, c.boxes, c.talk = true, nil, nil
 	c.mu.Unlock()
 	c.session.Detach(c.ls.scratch, c.epoch, broker.Leave{Graceful: true, Expiry: &none, Reason: errLoggedOut})
-	c.waiting = nil
+	c.rare = nil
 	c.put(answer(packet.IDLogout, sn, &packet.Response{Logout: &packet.LogoutResponse{}}))
 	c.state, c.heard, c.patience = loggedOut, c.nc.Now(), logoutWait
 	c.arm()

@@ -36,6 +36,7 @@ type testServer struct {
 	ximp    *Server
 	sc      *broker.Scratch
 	dial    func() net.Conn
+	addr    string // of the loopback listener
 	stopped bool
 	ending  sync.WaitGroup // of a shutdown that a test has begun
 }
@@ -86,9 +87,9 @@ func newServer(t testing.TB, cfg setup) *testServer {
 		if ln, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 			t.Fatal(err)
 		}
-		addr := ln.Addr().String()
+		s.addr = ln.Addr().String()
 		s.dial = func() net.Conn {
-			nc, err := net.Dial("tcp", addr)
+			nc, err := net.Dial("tcp", s.addr)
 			if err != nil {
 				t.Fatal(err)
 			}

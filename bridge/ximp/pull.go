@@ -44,12 +44,13 @@ func (c *conn) onGetInfo(sn uint64, r *packet.GetInfoRequest) {
 		return
 	}
 	p := waitingPull{sn: sn, k: k, query: queryOf(k, r.ID, r.Offset.Value), until: c.nc.Now() + pullTimeout}
-	if !c.complete() || len(c.waiting) > 0 { // each after those before it
-		if len(c.waiting) >= maxWaiting {
+	if !c.complete() || c.rare != nil && len(c.rare.waiting) > 0 { // each after those before it
+		w := &c.more().waiting
+		if len(*w) >= maxWaiting {
 			c.refuse(sn, packet.CodeRead, packet.CodeRead.String())
 			return
 		}
-		c.waiting = append(c.waiting, p)
+		*w = append(*w, p)
 		c.arm()
 		return
 	}
@@ -62,14 +63,15 @@ func (c *conn) complete() bool { return c.session.CaughtUp(c.epoch) }
 
 // retryPulls answers the pulls that have waited, once that is possible.
 func (c *conn) retryPulls() {
-	for len(c.waiting) > 0 && c.state == loggedIn {
-		p := c.waiting[0]
+	for c.rare != nil && len(c.rare.waiting) > 0 && c.state == loggedIn {
+		w := &c.rare.waiting
+		p := (*w)[0]
 		late := p.until <= c.nc.Now()
 		if !late && !c.complete() {
 			return
 		}
-		if c.waiting = c.waiting[1:]; len(c.waiting) == 0 {
-			c.waiting = nil
+		if *w = (*w)[1:]; len(*w) == 0 {
+			*w = nil
 		}
 		if late {
 			c.refuse(p.sn, packet.CodeRead, packet.CodeRead.String())
@@ -199,12 +201,18 @@ func (c *conn) ringAgain(k kind) {
 
 // watchFutility ends the connection of a client that pulls the same messages again and again.
 func (c *conn) watchFutility(p *waitingPull, given, taken int) {
-	f := &c.futile
-	if given == 0 || taken > 0 || f.k != p.k || f.start != p.query.start {
-		*f = futility{k: p.k, start: p.query.start}
+	if given == 0 || taken > 0 {
+		if c.rare != nil {
+			c.rare.futile = futility{}
+		}
+		c.relax()
 		return
 	}
-	if f.n++; f.n >= mostFutile {
+	f := &c.more().futile
+	if f.k != p.k || f.start != p.query.start {
+		*f = futility{k: p.k, start: p.query.start}
+	}
+	if f.n++; f.n > mostFutile {
 		c.end(broker.ErrFruitless)
 	}
 }
@@ -212,7 +220,7 @@ func (c *conn) watchFutility(p *waitingPull, given, taken int) {
 // onGetMultiInfos answers that the room messages asked for are gone: none are kept.
 func (c *conn) onGetMultiInfos(sn uint64, r *packet.GetMultiInfosRequest) {
 	out := &packet.GetMultiInfosResponse{InfoType: r.InfoType, SParameter: r.SParameter, LastID: packet.Some(int64(0))}
-	if room := c.rooms[roomTopic(string(r.SParameter))]; room != nil {
+	if room := c.room(roomTopic(string(r.SParameter))); room != nil {
 		out.LastID = packet.Some(int64(room.newest))
 	}
 	if string(r.InfoType) == packet.BoxRoom {

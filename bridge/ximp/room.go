@@ -62,7 +62,7 @@ func (c *conn) joinRoom(sn uint64, id []byte) {
 		Payload: packet.RoomJoin, Join: &packet.RoomJoinAnswer{Room: &packet.Room{RoomID: id}, PullLost: packet.Some(true)},
 	}
 	if d.Result = c.listen(name); d.Result == 0 {
-		r := c.rooms[roomTopic(name)]
+		r := c.room(roomTopic(name))
 		if !r.joined {
 			r.joined = true
 			c.ls.srv.rooms.add(c.roomKey(name), 1, c.registered())
@@ -80,13 +80,13 @@ func (c *conn) joinRoom(sn uint64, id []byte) {
 // listen has the room's messages come. It returns 0, or why they do not.
 func (c *conn) listen(name string) int32 {
 	t := roomTopic(name)
-	r := c.rooms[t]
+	r := c.room(t)
 	switch {
 	case r != nil && r.listens:
 		return 0
 	case !c.allows(broker.ActionSubscribe, t, 0):
 		return resultDenied
-	case r == nil && len(c.rooms) >= c.ls.srv.cfg.MaxRooms:
+	case r == nil && c.rare != nil && len(c.rare.rooms) >= c.ls.srv.cfg.MaxRooms:
 		return resultFull
 	}
 	sub := broker.Subscribe{TopicFilter: t, Options: topic.NewOptions(0, false, false, 2), Fleeting: true}
@@ -96,10 +96,11 @@ func (c *conn) listen(name string) int32 {
 	}
 	if r == nil {
 		r = new(room)
-		if c.rooms == nil {
-			c.rooms = make(map[string]*room)
+		m := c.more()
+		if m.rooms == nil {
+			m.rooms = make(map[string]*room)
 		}
-		c.rooms[t] = r
+		m.rooms[t] = r
 	}
 	r.listens = true
 	return 0
@@ -108,7 +109,7 @@ func (c *conn) listen(name string) int32 {
 // ignore has the room's messages come no more.
 func (c *conn) ignore(name string) {
 	t := roomTopic(name)
-	if r := c.rooms[t]; r != nil && r.listens {
+	if r := c.room(t); r != nil && r.listens {
 		r.listens = false
 		_, _, _ = c.session.Unsubscribe(c.ls.scratch, c.epoch, []string{t}, nil)
 	}
@@ -118,22 +119,26 @@ func (c *conn) ignore(name string) {
 func (c *conn) quitRoom(name string) {
 	c.ignore(name)
 	t := roomTopic(name)
-	if r := c.rooms[t]; r != nil && r.joined {
+	if r := c.room(t); r != nil && r.joined {
 		c.ls.srv.rooms.add(c.roomKey(name), -1, -c.registered())
 	}
-	if delete(c.rooms, t); len(c.rooms) == 0 {
-		c.rooms = nil
+	if m := c.rare; m != nil {
+		delete(m.rooms, t)
+		c.relax()
 	}
 }
 
 // leaveRooms ends all memberships. The subscriptions end with the connection.
 func (c *conn) leaveRooms() {
-	for t, r := range c.rooms {
+	if c.rare == nil {
+		return
+	}
+	for t, r := range c.rare.rooms {
 		if r.joined {
 			c.ls.srv.rooms.add(roomKey{c.session.App(), t}, -1, -c.registered())
 		}
 	}
-	c.rooms = nil
+	c.rare.rooms = nil
 }
 
 // queryRoom tells how many are in a room.
@@ -144,7 +149,7 @@ func (c *conn) queryRoom(sn uint64, id []byte) {
 		return
 	}
 	newest := uint64(0)
-	if r := c.rooms[roomTopic(string(id))]; r != nil {
+	if r := c.room(roomTopic(string(id))); r != nil {
 		newest = uint64(r.newest)
 	}
 	c.putRoom(sn, id, &packet.RoomDown{Payload: packet.RoomQuery, Query: &packet.RoomAnswer{Room: &packet.Room{
@@ -160,7 +165,7 @@ func (c *conn) subscribeRoom(sn uint64, outer []byte, s *packet.RoomSubscription
 		d.Result = c.listen(name)
 	} else {
 		c.ignore(name)
-		if r := c.rooms[roomTopic(name)]; r != nil && !r.joined {
+		if r := c.room(roomTopic(name)); r != nil && !r.joined {
 			c.quitRoom(name)
 		}
 	}

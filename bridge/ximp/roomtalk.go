@@ -30,11 +30,14 @@ func (c *conn) deliverRoom(d *broker.Delivery) broker.Verdict {
 		return broker.Gone
 	case d.Message.Size()+infoOverhead > packet.MaxPage:
 		return broker.Oversized
-	case len(c.talk) >= c.ls.srv.cfg.MaxRoomQueue:
+	case c.talk != nil && len(*c.talk) >= c.ls.srv.cfg.MaxRoomQueue:
 		count(&c.ls.srv.stats.dropped)
 		return broker.Full
 	}
-	c.talk = append(c.talk, roomMessage{d.Message.Keep(), now})
+	if c.talk == nil {
+		c.talk = new([]roomMessage)
+	}
+	*c.talk = append(*c.talk, roomMessage{d.Message.Keep(), now})
 	c.wantAttention()
 	return broker.Sent
 }
@@ -43,23 +46,24 @@ func (c *conn) deliverRoom(d *broker.Delivery) broker.Verdict {
 func (c *conn) talking() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.talk) > 0
+	return c.talk != nil
 }
 
 // speak sends the room messages that wait: the first at once, and those that come soon after it together.
 func (c *conn) speak() {
 	now := c.nc.Now()
-	if !c.web && now < c.gather {
+	if !c.web && c.rare != nil && now < c.rare.gather {
 		return
 	}
 	c.mu.Lock()
-	talk := c.talk
+	waits := c.talk
 	c.talk = nil
 	c.mu.Unlock()
-	if len(talk) == 0 {
+	if waits == nil {
 		return
 	}
-	c.gather = now + gatherTime
+	talk := *waits
+	c.more().gather = now + gatherTime
 	for len(talk) > 0 {
 		n := 1
 		if !c.web && len(talk) >= bundleFrom {
@@ -151,7 +155,7 @@ func (c *conn) noteRoomID(m *broker.Message) uint32 {
 	if err != nil {
 		return 0
 	}
-	if r := c.rooms[m.TopicName]; r != nil {
+	if r := c.room(m.TopicName); r != nil {
 		r.newest = max(r.newest, uint32(n))
 	}
 	return uint32(n)

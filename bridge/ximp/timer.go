@@ -35,12 +35,14 @@ func (c *conn) arm() {
 		}
 	case loggedIn:
 		earlier(c.bellsDue())
-		earlier(c.paused)
-		if len(c.waiting) > 0 {
-			earlier(c.nc.Now() + retryTime)
-		}
-		if c.talking() {
-			earlier(c.gather)
+		if r := c.rare; r != nil {
+			earlier(r.paused)
+			if len(r.waiting) > 0 {
+				earlier(c.nc.Now() + retryTime)
+			}
+			if c.talking() {
+				earlier(r.gather)
+			}
 		}
 		if c.rights != nil {
 			earlier(c.rights.expires)
@@ -73,8 +75,8 @@ func (c *conn) OnTimer(nc *netloop.Conn) {
 			c.close(errExpired)
 			return
 		}
-		if c.paused != 0 && c.paused <= now {
-			c.paused, c.heard = 0, now
+		if r := c.rare; r != nil && r.paused != 0 && r.paused <= now {
+			r.paused, c.heard = 0, now
 			nc.ResumeRead()
 		}
 	}

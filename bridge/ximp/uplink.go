@@ -63,7 +63,7 @@ func (u *uplink) tell(r broker.Result) {
 func (c *conn) publish(name string, payload []byte, props *mqtt.MessageProperties, life time.Duration, size int, done func(ok bool)) {
 	u := &uplink{c: c, answer: done}
 	defer c.measure(size)
-	if c.uplinks >= c.ls.srv.cfg.MaxUplinks {
+	if int(c.uplinks) >= c.ls.srv.cfg.MaxUplinks {
 		u.tell(broker.QuotaExceeded)
 		return
 	}
@@ -89,9 +89,12 @@ func (c *conn) publish(name string, payload []byte, props *mqtt.MessagePropertie
 
 // measure has the client not read from for a while if it publishes faster than it may.
 func (c *conn) measure(size int) {
+	if c.rare == nil {
+		return
+	}
 	now := c.nc.Now()
-	if wait := c.meter.Publish(now, size); wait > 0 && c.state == loggedIn {
-		c.paused = now + wait
+	if wait := c.rare.meter.Publish(now, size); wait > 0 && c.state == loggedIn {
+		c.rare.paused = now + wait
 		c.nc.PauseRead()
 		c.arm()
 	}

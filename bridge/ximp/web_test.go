@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -294,7 +295,6 @@ func TestDoorbellAtLogin(t *testing.T) {
 // TestSpread: the doorbells of a broadcast are spread.
 func TestSpread(t *testing.T) {
 	inBubble(t, setup{ximp: Config{RingSpread: 10 * time.Second}}, func(s *testServer) {
-		begun := make(map[time.Duration]bool)
 		var clients []*client
 		for i := range 10 {
 			c := s.connect(fmt.Sprint("user", i)).login("d")
@@ -303,14 +303,24 @@ func TestSpread(t *testing.T) {
 		}
 		s.publish("broadcast/ximp-4242", "all", 1)
 		start := time.Now()
+		var mu sync.Mutex
+		begun := make(map[time.Duration]bool)
+		var all sync.WaitGroup
 		for _, c := range clients {
-			m := c.next()
-			n := m.Notify.NewMessage
-			if len(m.Receiver) != 0 || n.Content != nil || n.QueryAfter.Value >= queryAfter || string(n.InfoType) != "public" {
-				t.Errorf("got %+v of %+v", n, m)
-			}
-			begun[time.Since(start)] = true
+			all.Go(func() {
+				m := c.next()
+				mu.Lock()
+				defer mu.Unlock()
+				begun[time.Since(start)] = true
+				if m == nil || m.Notify == nil || m.Notify.NewMessage == nil {
+					t.Errorf("got %s, want a doorbell", show(m))
+				} else if n := m.Notify.NewMessage; len(m.Receiver) != 0 || n.Content != nil || n.QueryAfter.Value >= queryAfter ||
+					string(n.InfoType) != "public" {
+					t.Errorf("got %+v of %+v", n, m)
+				}
+			})
 		}
+		all.Wait()
 		if len(begun) < 3 || time.Since(start) > 10*time.Second {
 			t.Errorf("the doorbells rang within %v, at %d times; want them spread over 10 s", time.Since(start), len(begun))
 		}
