@@ -119,5 +119,5 @@ func (b *bind) messageID(d *broker.Delivery) uint64 {
 	if d.Seq != 0 {
 		return d.Seq<<16 | uint64(b.sum)
 	}
-	return b.c.ls.srv.lastID.Add(1)
+	return lastID.Add(1)
 }

@@ -20,8 +20,6 @@ type Server struct {
 	logins *login.Pool // of its own; nil if it has none
 	legacy bool        // versions 0-4 may come
 
-	lastID atomic.Uint64 // message id of the last message that was in no mailbox
-
 	mu   sync.Mutex
 	made map[string]struct{} // guarded by mu: Apps that are named after their appid
 }
@@ -40,7 +38,7 @@ type loopState struct {
 // NewServer returns a server whose connections run on the loops of e. Stop ends it.
 func NewServer(cfg Config, e *netloop.Engine) *Server {
 	srv := &Server{cfg: cfg.withDefaults(), broker: cfg.Broker, legacy: cfg.legacy(), made: make(map[string]struct{})}
-	srv.lastID.Store(timeIDs(srv.broker.Clock().Now()))
+	lastID.CompareAndSwap(0, timeIDs(srv.broker.Clock().Now()))
 	for _, l := range e.Loops() {
 		srv.loops = append(srv.loops, &loopState{srv: srv, scratch: srv.broker.NewScratch(l)})
 	}
@@ -97,6 +95,9 @@ func match(b []byte, legacy bool) netloop.Match {
 func mayBegin(k packet.Opcode) bool {
 	return k == packet.Ping || k == packet.Bind || k == packet.Rebind || k == packet.Handshake
 }
+
+// lastID is the message id of the last message that was in no mailbox, of all Servers: a client may come to one after the other.
+var lastID atomic.Uint64
 
 // idSpace sets ids made of the time apart from those made of mailbox numbers.
 const idSpace = 1 << 62

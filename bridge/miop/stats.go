@@ -1,6 +1,8 @@
 package miop
 
 import (
+	"context"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -119,5 +121,9 @@ func count(n *atomic.Uint64) { n.Add(1) }
 // wonder counts and logs something uncertain.
 func (c *conn) wonder(u uncertain) {
 	count(&c.ls.srv.stats.uncertain[u])
-	c.ls.srv.cfg.Logger.Debug("miop_uncertain", "what", uncertainNames[u], "remote", c.nc.RemoteAddr())
+	log := c.ls.srv.cfg.Logger
+	if !log.Enabled(context.Background(), slog.LevelDebug) { // some of it comes with each message
+		return
+	}
+	log.Debug("miop_uncertain", "what", uncertainNames[u], "remote", c.nc.RemoteAddr())
 }
