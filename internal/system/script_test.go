@@ -10,8 +10,8 @@ import (
 )
 
 // Each file in testdata is a story told on the command line. On top of testscript's commands there are
-// `broker [serve's flags]`, which starts a broker and sets $PORT and $API, `stop`, which ends the last one in good
-// order, and `crash`, which kills it.
+// `broker [serve's flags]`, which starts a broker and sets $PORT and $API; `end`, which
+// ends the last one in good order (`stop` is testscript's own and ends the script); and `crash`, which kills it.
 func TestScripts(t *testing.T) {
 	type key struct{} // of a script's last broker
 	testscript.Run(t, testscript.Params{
@@ -32,7 +32,7 @@ func TestScripts(t *testing.T) {
 				ts.Setenv("PORT", n.port)
 				ts.Setenv("API", n.api)
 			},
-			"stop": func(ts *testscript.TestScript, _ bool, _ []string) {
+			"end": func(ts *testscript.TestScript, _ bool, _ []string) {
 				if _, err := (*ts.Value(key{}).(**node)).stop(t); err != nil {
 					ts.Fatalf("the broker has ended with %v", err)
 				}
