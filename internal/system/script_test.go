@@ -10,7 +10,7 @@ import (
 )
 
 // Each file in testdata is a story told on the command line. On top of testscript's commands there are
-// `broker [serve's flags]`, which starts a broker and sets $PORT and $API; `end`, which
+// `broker [serve's flags]`, which starts a broker and sets $PORT and $API, and $XIMP if it listens for that; `end`, which
 // ends the last one in good order (`stop` is testscript's own and ends the script); and `crash`, which kills it.
 func TestScripts(t *testing.T) {
 	type key struct{} // of a script's last broker
@@ -31,6 +31,9 @@ func TestScripts(t *testing.T) {
 				*ts.Value(key{}).(**node) = n
 				ts.Setenv("PORT", n.port)
 				ts.Setenv("API", n.api)
+				if ports := n.ports()["ximp"]; len(ports) > 0 {
+					ts.Setenv("XIMP", "ximp://127.0.0.1:"+ports[0])
+				}
 			},
 			"end": func(ts *testscript.TestScript, _ bool, _ []string) {
 				if _, err := (*ts.Value(key{}).(**node)).stop(t); err != nil {
