@@ -73,6 +73,7 @@ func (r *mqttRoom) speak(w *config.Listener, from *login.Listener, lc *netloop.L
 		if lc.Bare = bare; len(bare) > 0 && w.Speaks(config.MQTT) {
 			lc.Bare = append(lc.Bare, netloop.Protocol{Name: config.MQTT, Match: netloop.MatchMQTT, NewHandler: newMQTT})
 		}
+		lc.RequireTLS = w.ClientCert == config.ClientCertRequired // who speaks without TLS shows none
 	case len(bare) > 0:
 		lc.Sniff, lc.Bare, lc.RequireTLS = natives, bare, w.TLS
 	case len(natives) > 0: // nothing else is spoken here

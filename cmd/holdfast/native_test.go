@@ -11,7 +11,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -22,7 +21,6 @@ import (
 	"github.com/holdfast-mqtt/holdfast/bridge/miop/client"
 	"github.com/holdfast-mqtt/holdfast/bridge/miop/packet"
 	"github.com/holdfast-mqtt/holdfast/cmd/holdfast/config"
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // limit bounds every wait on real sockets: it makes a hang a failure and takes part in no measurement.
@@ -31,33 +29,7 @@ const limit = 20 * time.Second
 // startNode starts a room in memory with listeners and returns their addresses.
 func startNode(t *testing.T, urls ...string) []string {
 	t.Helper()
-	c := config.Default()
-	c.Data, c.Listen = config.InMemory, urls
-	if err := c.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	wanted, err := c.Listeners()
-	if err != nil {
-		t.Fatal(err)
-	}
-	listeners, err := listenAll(t.Context(), wanted)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := startRoom(c, listeners, slog.New(slog.DiscardHandler), prometheus.NewPedanticRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := r.Shutdown(context.Background()); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-	})
-	var addresses []string
-	for _, ln := range listeners {
-		addresses = append(addresses, ln.Addr().String())
-	}
-	return addresses
+	return startNodeWith(t, config.Default(), urls...)
 }
 
 func dialMIOP(t *testing.T, address string, o client.Options) (*client.Client, context.Context) {

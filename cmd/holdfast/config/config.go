@@ -28,8 +28,8 @@ type Config struct {
 	// environment the URLs are separated by commas.
 	//
 	// Options may follow behind a question mark, with & between them: `app=NAME` puts clients into an App;
-	// `client-cert=none|optional|required` asks for the certificates of clients; `proxy=ADDRESS/BITS,…` names
-	// the proxies that tell the address of the client by the PROXY protocol, version 1 or 2; `max-connections=N` and
+	// `client-cert=none|optional|required` asks for the certificates of clients (required has `auto://` speak nothing
+	// without TLS); `proxy=ADDRESS/BITS,…` names the proxies that tell the address of the client by the PROXY protocol, version 1 or 2; `max-connections=N` and
 	// `connect-rate=N` bound the connections of the listener and how many new ones it takes a second, besides limits;
 	// `protocols=mqtt,ximp,miop` says what `auto://` finds out about (only MQTT when left out), and `profile=FILE`
 	// names a file of settings for ximp and miop.

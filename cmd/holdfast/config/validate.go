@@ -89,7 +89,11 @@ func (c *Config) checkTLS(f *faults, name string, l Listener) {
 	if l.TLS && c.TLS.Cert == "" {
 		f.add(name, "%q has no certificate: set tls.cert and tls.key (--tls-cert, --tls-key)", l.URL)
 	}
-	if (l.ClientCert == ClientCertOptional || l.ClientCert == ClientCertRequired) && c.TLS.CA == "" {
+	asks := l.ClientCert == ClientCertOptional || l.ClientCert == ClientCertRequired
+	if asks && !l.TLS && c.TLS.Cert == "" {
+		f.add(name, "%q asks for the certificates of clients, and speaks no TLS without one of its own: set tls.cert and tls.key (--tls-cert, --tls-key)", l.URL)
+	}
+	if asks && c.TLS.CA == "" {
 		f.add(name, "%q asks for the certificates of clients: set tls.ca (--tls-ca), by which they are verified", l.URL)
 	}
 }
