@@ -134,8 +134,9 @@ func (sc *Scratch) turnTo(a *App) {
 	sc.app, sc.counters = a, sc.apps[a]
 	if sc.counters == nil {
 		sc.counters = new(Counters)
-		sc.broker.mu.Lock() // others read the map
 		sc.apps[a] = sc.counters
+		sc.broker.mu.Lock()
+		a.counters = append(a.counters, sc.counters)
 		sc.broker.mu.Unlock()
 	}
 }
@@ -151,23 +152,13 @@ type AppStats struct {
 // AppStats returns a snapshot of each App's counters, in the order in which they have come up. What belongs to the
 // node alone is 0.
 func (b *Broker) AppStats() []AppStats {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	apps := make([]*App, 0, len(b.apps))
-	for _, a := range b.apps {
-		apps = append(apps, a)
-	}
+	apps := b.allApps()
 	slices.SortFunc(apps, func(x, y *App) int { return cmp.Compare(x.number, y.number) })
 	all := make([]AppStats, len(apps))
 	for i, a := range apps {
 		all[i] = AppStats{Name: a.name, Stats: Stats{Dropped: make(map[string]uint64, dropReasons)}, Limited: make(map[string]uint64, appLimits)}
 		st := &all[i]
 		st.addApp(a)
-		for _, sc := range b.scratches {
-			if c := sc.apps[a]; c != nil {
-				st.addCounters(c)
-			}
-		}
 		for l := range appLimits {
 			st.Limited[l.String()] = a.usage.refused[l].Load()
 		}

@@ -33,10 +33,9 @@ type Broker struct {
 	hookPanics     [hookKinds]atomic.Uint64
 	relief         relief
 
-	mu        sync.Mutex // guards the rest
-	apps      map[string]*App
-	scratches []*Scratch
-	idle      []*Scratch // lent by withScratch
+	mu   sync.Mutex // guards the rest
+	apps map[string]*App
+	idle []*Scratch // lent by withScratch
 }
 
 // New returns a broker without Sessions. Close ends it.
@@ -120,7 +119,7 @@ type Scratch struct {
 	retained Message            // that is being sent
 	print    uint64             // of the QoS 2 publish that is going on, as its client has sent it
 	gone     []*Session         // have left RAM and are in the registry still
-	apps     map[*App]*Counters // changed by the owner, with the Broker's mu held
+	apps     map[*App]*Counters // of those that it has had to do with
 	app      *App               // whose counters are at hand
 	counters *Counters
 
@@ -129,11 +128,7 @@ type Scratch struct {
 
 // NewScratch returns working memory; via is handed to Links as Delivery.Via.
 func (b *Broker) NewScratch(via any) *Scratch {
-	sc := &Scratch{broker: b, hooks: b.hooks, via: via, apps: make(map[*App]*Counters)}
-	b.mu.Lock()
-	b.scratches = append(b.scratches, sc)
-	b.mu.Unlock()
-	return sc
+	return &Scratch{broker: b, hooks: b.hooks, via: via, apps: make(map[*App]*Counters)}
 }
 
 // withScratch calls f with working memory for callers that have none: the
@@ -174,6 +169,7 @@ type App struct {
 	number         int // in the order in which they have come up
 	limits         AppLimits
 	usage          appUsage
+	counters       []*Counters // of all Scratches; guarded by the Broker's mu, and only appended to
 
 	broadcastTopic string        // "broadcast/" and the name
 	logMu          sync.Mutex    // has the log and the Sessions see broadcasts in one order
@@ -231,15 +227,8 @@ func (b *Broker) Stats() Stats {
 			st.HookEventsLost[q.id] += q.lost.Load()
 		}
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, a := range b.apps {
+	for _, a := range b.allApps() {
 		st.addApp(a)
-	}
-	for _, sc := range b.scratches {
-		for _, c := range sc.apps {
-			st.addCounters(c)
-		}
 	}
 	return st
 }

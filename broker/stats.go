@@ -83,7 +83,7 @@ type Stats struct {
 	HookEventsLost map[string]uint64 // by Hook.ID: what a hook was not told because its queue was full
 }
 
-// addApp adds what there is of an App.
+// addApp adds what there is of an App, and what has been counted.
 func (s *Stats) addApp(a *App) {
 	u := &a.usage
 	s.Connected += u.connected.Load()
@@ -95,6 +95,17 @@ func (s *Stats) addApp(a *App) {
 	s.QueuedBytes += u.queuedBytes.Load()
 	s.Waiting += u.waiting.Load()
 	s.Pauses += u.pauses.Load()
+	for _, c := range a.allCounters() {
+		s.addCounters(c)
+	}
+}
+
+// allCounters are those of all Scratches. The Broker's mu is not held while they are read: there may be many Apps, and
+// it is in the way of every message that the Store has committed.
+func (a *App) allCounters() []*Counters {
+	a.broker.mu.Lock()
+	defer a.broker.mu.Unlock()
+	return a.counters
 }
 
 func (s *Stats) addCounters(c *Counters) {
