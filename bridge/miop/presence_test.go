@@ -99,21 +99,21 @@ func TestPresence(t *testing.T) {
 	})
 }
 
-// pacing has each message take a second.
-type pacing struct{}
+// pacing has each message take so long.
+type pacing time.Duration
 
-func (pacing) Pace(_, clientID string) broker.Pace {
+func (p pacing) Pace(_, clientID string) broker.Pace {
 	if clientID == "m:bob" {
 		return nil
 	}
-	return pacing{}
+	return p
 }
 
-func (pacing) Publish(time.Duration, int) time.Duration { return time.Second }
+func (p pacing) Publish(time.Duration, int) time.Duration { return time.Duration(p) }
 
 // A client that uploads faster than it may is not read from for a while; nothing is lost.
 func TestUploadsAreSlowed(t *testing.T) {
-	inBubble(t, setup{broker: broker.Config{Throttle: pacing{}}}, func(t *testing.T, s *testServer) {
+	inBubble(t, setup{broker: broker.Config{Throttle: pacing(time.Second)}}, func(t *testing.T, s *testServer) {
 		for u, want := range map[string]time.Duration{alice: 9 * time.Second, "u:bob@7": 0} {
 			c := bound(s, u)
 			began := time.Now()
@@ -126,6 +126,26 @@ func TestUploadsAreSlowed(t *testing.T) {
 			if took := time.Since(began); took < want || took > want+time.Second {
 				t.Errorf("%s: took %v, want %v", u, took, want)
 			}
+		}
+	})
+}
+
+// A client that is not read from cannot be heard to acknowledge: it is not let go for that.
+func TestSlowedAcknowledges(t *testing.T) {
+	inBubble(t, setup{broker: broker.Config{Throttle: pacing(10 * time.Minute)}}, func(t *testing.T, s *testServer) {
+		c := bound(s, alice)
+		c.send(frame(5, packet.UploadData, []string{"ack:1"}, uploads("x")))
+		c.expect("UploadDataAck ack:1 r:0")
+		for i := range maxWindow {
+			s.publish("miop-7", "inbox/m:alice", "x", 1)
+			c.wait()
+			c.ack(i + 1)
+		}
+		<-time.After(11 * time.Minute)
+		c.do(5, packet.Ping, nil, "Pong")
+		synctest.Wait()
+		if got := s.broker.Stats(); got.Inflight != 0 || got.Connected != 1 {
+			t.Errorf("%d deliveries are in flight and %d clients connected, want 0 and 1", got.Inflight, got.Connected)
 		}
 	})
 }

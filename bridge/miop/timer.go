@@ -77,6 +77,9 @@ func (c *conn) OnTimer(nc *netloop.Conn) {
 	now := nc.Now()
 	if nc.Paused() { // it is we who do not listen
 		c.heard = now
+		for _, b := range c.binds {
+			b.acked = now
+		}
 	}
 	if c.slowedUntil != 0 && c.slowedUntil <= now {
 		c.goOn()
