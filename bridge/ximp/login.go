@@ -40,6 +40,10 @@ type newcomer struct {
 
 // onInitLogin begins a login: it tells who the client says that it is, and gets a nonce.
 func (c *conn) onInitLogin(m *packet.Message, r *packet.InitLoginRequest) {
+	if c.ls.srv.cfg.Logins.TurnsAway() {
+		c.refuse(m.SN, packet.CodeOverloaded, "try again later")
+		return
+	}
 	rules := c.from.rules()
 	_, known := rules.Apps[c.app]
 	if len(r.ClientRAM) == 0 || len(m.Sender) == 0 || len(m.Sender) > maxName || rules.OnlyApps && !known {

@@ -68,6 +68,9 @@ func (t *takeovers) wait(app, clientID string, now time.Duration) time.Duration 
 	return takeoverWait
 }
 
+// Lags implements broker.Lagger.
+func (c *conn) Lags() bool { return c.nc.Lags() }
+
 // End implements broker.Link.
 func (c *conn) End(reason error) {
 	c.nc.Loop().PostFunc(func() { c.end(reason) })

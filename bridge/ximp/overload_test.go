@@ -1,0 +1,28 @@
+package ximp
+
+import (
+	"testing"
+
+	"github.com/holdfast-mqtt/holdfast/bridge/ximp/packet"
+	"github.com/holdfast-mqtt/holdfast/broker/login"
+)
+
+// While new clients are turned away, a login that begins is refused, with the code after which clients try again.
+func TestTurnedAway(t *testing.T) {
+	pool := login.NewPool(login.Config{Workers: 1})
+	defer pool.Stop()
+	inBubble(t, setup{ximp: Config{Logins: pool}}, func(s *testServer) {
+		pool.TurnAway(true)
+		c := s.connect("alice")
+		c.sn++
+		c.send(&packet.Message{ID: packet.IDInitLogin, SN: c.sn, Sender: []byte(c.user), Request: &packet.Request{
+			InitLogin: &packet.InitLoginRequest{ClientRAM: []byte("client-ram")},
+		}})
+		c.wantError(c.sn, packet.CodeOverloaded)
+		if got := pool.Stats().TurnedAway; got != 1 {
+			t.Errorf("got %d turned away, want 1", got)
+		}
+		pool.TurnAway(false)
+		s.connect("alice").initLogin(nil)
+	})
+}
