@@ -99,7 +99,7 @@ func TestRandomFrames(t *testing.T) {
 // One message each acknowledges in peace: who never does so is held up by the broker.
 func TestTakeoversLoseNothing(t *testing.T) {
 	inBubble(t, setup{broker: broker.Config{MaxQueuedMessages: 10_000}}, func(t *testing.T, s *testServer) {
-		const clients, turns, each, messages = 3, 15, 20, 300
+		const clients, turns, each, messages = 3, 8, 20, 300
 		var mu sync.Mutex
 		peace := make(chan struct{}, 1) // no Mutex: who waits for that holds the time of the bubble
 		acked := make(map[string]bool)
@@ -128,7 +128,7 @@ func TestTakeoversLoseNothing(t *testing.T) {
 		for i := range messages {
 			s.publish("miop-7", "inbox/m:alice", strconv.Itoa(i), 1)
 		}
-		for range clients * turns * 3 * each { // so that all of them come to their end
+		for range clients * turns * (each + 2*maxWindow) { // so that all of them come to their end
 			s.publish("miop-7", "inbox/m:alice", "more", 1)
 		}
 		var group sync.WaitGroup
