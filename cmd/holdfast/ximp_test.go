@@ -216,7 +216,7 @@ func TestXIMP(t *testing.T) {
 		{"login -d", "", exitOK, "logged in", "Client alice received LoginResp (sn2)", "", 0},
 		{"listen -C 2", "", exitOK, "m1\nm2\n", "", "", 2},
 		{"listen -C 3 -v", "", exitOK, "peer 1 bob m1\npeer 2 bob m2\npeer 3 bob m3\n", "", "", 3},
-		{"listen -W 1", "", exitTimeout, "m1\nm2\nm3\n", "timed out", "", 3},
+		{"listen -W 3", "", exitTimeout, "m1\nm2\nm3\n", "timed out", "", 3},
 		{"listen --box im -W 1", "", exitTimeout, "", "timed out", "", 0},
 		{"chat --to bob -m hello", "", exitOK, "", "", "bob hello", 0},
 		{"chat --to bob -l --expire 5", "a\nb\n", exitOK, "", "", "bob a,bob b", 0},
