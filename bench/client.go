@@ -40,11 +40,12 @@ type client struct {
 	// static
 	fleet  *fleet
 	meter  *meter
-	role   role   // nil: nothing is expected after the handshake
-	id     string // Client Identifier
-	filter string // Topic Filter, which is a Topic Name here; "" for none
-	clean  bool   // Clean Session whatever the options say
-	native native // nil: it speaks MQTT
+	role   role                // nil: nothing is expected after the handshake
+	id     string              // Client Identifier
+	filter string              // Topic Filter, which is a Topic Name here; "" for none
+	clean  bool                // Clean Session whatever the options say
+	native native              // nil: it speaks MQTT
+	dials  *netloop.DialConfig // what it dials; nil: what the fleet does
 
 	persistent bool // Clean Session 0 whatever the options say
 	resumes    bool // its Session and subscription are there already

@@ -135,11 +135,15 @@ func (f *fleet) fault(err error) {
 // dial starts c's handshake.
 func (f *fleet) dial(c *client) {
 	c.dialed = c.meter.clock()
-	dials := f.dials
-	if c.native != nil {
-		dials = f.natives
+	dials := c.dials
+	switch {
+	case dials != nil:
+	case c.native != nil:
+		dials = &f.natives
+	default:
+		dials = &f.dials
 	}
-	err := f.engine.DialWith(c.meter.loop, dials, func(*netloop.Conn) netloop.Handler { return c })
+	err := f.engine.DialWith(c.meter.loop, *dials, func(*netloop.Conn) netloop.Handler { return c })
 	if err != nil {
 		f.settled(c.meter, fmt.Errorf("client %s: dial: %w", c.id, err))
 	}

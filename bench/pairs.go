@@ -17,11 +17,7 @@ func (f *fleet) runPairs(r *Result) error {
 	clients := make([]*client, 0, 2*o.Pairs)
 	publishers := make([]*publisher, o.Pairs)
 	for i := range publishers {
-		topic := f.topic(strconv.Itoa(i))
-		sc := f.client(i, "s"+strconv.Itoa(i)) // on the publisher's loop: they share the window
-		topic = sc.speak(o.Receivers, topic)
-		pc := f.client(i, "p"+strconv.Itoa(i))
-		p := newPublisher(pc, uint32(i), topic)
+		pc, sc, p, s := f.pair(i)
 		p.paced = paced
 		if paced {
 			p.sampled = 1
@@ -33,12 +29,10 @@ func (f *fleet) runPairs(r *Result) error {
 				sc.held = &heldAcks{c: sc, hold: int64(o.HoldAcks)}
 			}
 		}
-		s := &pairSubscriber{m: sc.meter, peer: p, index: uint32(i)}
 		if o.QoS == packet.AtMostOnce {
 			s.window = uint32(o.Window)
 			p.until = s.window
 		}
-		sc.role = s
 		publishers[i] = p
 		clients = append(clients, pc, sc)
 	}
@@ -74,6 +68,18 @@ func (f *fleet) runPairs(r *Result) error {
 		r.Messages.Lag = &lag
 	}
 	return f.drain(r, 1)
+}
+
+// pair makes the clients of pair i, on the same loop: they share the window.
+func (f *fleet) pair(i int) (pc, sc *client, p *publisher, s *pairSubscriber) {
+	topic := f.topic(strconv.Itoa(i))
+	sc = f.client(i, "s"+strconv.Itoa(i))
+	topic = sc.speak(f.opts.Receivers, topic)
+	pc = f.client(i, "p"+strconv.Itoa(i))
+	p = newPublisher(pc, uint32(i), topic)
+	s = &pairSubscriber{m: sc.meter, peer: p, index: uint32(i)}
+	sc.role = s
+	return pc, sc, p, s
 }
 
 // ackLatency fills in how long PUBACKs took in the measured time.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/bench"
+	"github.com/holdfast-mqtt/holdfast/bench/child"
 )
 
 // Options say what to compare. Start from Defaults.
@@ -133,16 +134,16 @@ func (c *comparison) scenario(ctx context.Context, s *scenario) ([2][]*bench.Res
 
 // run measures one broker once.
 func (c *comparison) run(ctx context.Context, s *scenario, b broker, round int) (_ *bench.Result, err error) {
-	p, err := b.start(ctx, s)
+	p, url, err := b.start(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, p.stop()) }()
+	defer func() { err = errors.Join(err, p.Stop()) }()
 	debug.FreeOSMemory() // what an earlier run has left must not slow down this one
 	o := s.options(c.opts)
-	o.URL, o.PIDs = p.url, []int{p.pid}
+	o.URL, o.PIDs = url, []int{p.PID}
 	if overTLS(s.transport) {
-		o.CAFile = filepath.Join(p.dir, certFile)
+		o.CAFile = filepath.Join(p.Dir, child.CertFile)
 	}
 	return bench.Run(ctx, o, func(g bench.Progress) {
 		if c.progress != nil {

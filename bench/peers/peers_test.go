@@ -246,17 +246,3 @@ func TestNumber(t *testing.T) {
 		}
 	}
 }
-
-func TestBrokerThatDies(t *testing.T) {
-	b := broker{"dying", func(int, string, *scenario) ([]string, error) {
-		return []string{"/bin/sh", "-c", "echo last words; exit 3"}, nil
-	}}
-	p := &process{ended: make(chan struct{}), dir: t.TempDir()}
-	if err := p.run(b, 0, nil); err != nil {
-		t.Fatal(err)
-	}
-	<-p.ended
-	if err := p.stop(); err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "last words") {
-		t.Errorf("got %v, want exit status and last words", err)
-	}
-}

@@ -42,8 +42,7 @@ var header = []string{"scenario", "figure", "holdfast", "mosquitto", "ratio", "m
 
 // title describes the machine in one line.
 func (r *Report) title() string {
-	return fmt.Sprintf("%s: %d × %s, Linux %s, %s, mosquitto %s, %d round(s)",
-		r.Date, r.Cores, r.CPU, r.Kernel, r.Go, r.Mosquitto, r.Rounds)
+	return fmt.Sprintf("%s, mosquitto %s, %d round(s)", r.Machine, r.Mosquitto, r.Rounds)
 }
 
 // WriteText writes the report for people.

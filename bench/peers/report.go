@@ -1,27 +1,19 @@
 package peers
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"math"
-	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/holdfast-mqtt/holdfast/bench"
 )
 
 // Report is the outcome of a comparison. Its JSON keys are stable.
 type Report struct {
-	Date      string `json:"date"`
-	CPU       string `json:"cpu"`
-	Cores     int    `json:"cores"`
-	Kernel    string `json:"kernel"`
-	Go        string `json:"go"`
+	bench.Machine
 	Mosquitto string `json:"mosquitto"`
 	Rounds    int    `json:"rounds"`
 	Rows      []Row  `json:"rows"`
@@ -101,32 +93,8 @@ func median(v []float64) float64 {
 // newReport describes the machine.
 func newReport(ctx context.Context, o *Options, mosquitto string) *Report {
 	return &Report{
-		Date: time.Now().UTC().Format(time.DateOnly), CPU: cpuModel(), Cores: runtime.NumCPU(),
-		Kernel: firstLine("/proc/sys/kernel/osrelease"), Go: runtime.Version(),
-		Mosquitto: mosquittoVersion(ctx, mosquitto), Rounds: o.Rounds,
+		Machine: bench.ThisMachine(), Mosquitto: mosquittoVersion(ctx, mosquitto), Rounds: o.Rounds,
 	}
-}
-
-func firstLine(path string) string {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "unknown"
-	}
-	line, _, _ := strings.Cut(string(b), "\n")
-	return line
-}
-
-func cpuModel() string {
-	b, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return "unknown"
-	}
-	for line := range bytes.Lines(b) {
-		if name, value, ok := bytes.Cut(line, []byte(":")); ok && string(bytes.TrimSpace(name)) == "model name" {
-			return string(bytes.TrimSpace(value))
-		}
-	}
-	return runtime.GOARCH
 }
 
 // mosquittoVersion reads it from the first line of the help, whose exit code

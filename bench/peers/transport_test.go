@@ -1,7 +1,6 @@
 package peers
 
 import (
-	"crypto/tls"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,22 +64,5 @@ func TestRequirementsByTransport(t *testing.T) {
 	}
 	if bounds < 5 {
 		t.Errorf("got %d requirements over TCP, want them as they were", bounds)
-	}
-}
-
-func TestCertify(t *testing.T) {
-	dir := t.TempDir()
-	if err := certify(dir); err != nil {
-		t.Fatal(err)
-	}
-	c, err := tls.LoadX509KeyPair(filepath.Join(dir, certFile), filepath.Join(dir, keyFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Leaf.VerifyHostname("127.0.0.1"); err != nil {
-		t.Error(err)
-	}
-	if err := certify(filepath.Join(dir, "none")); err == nil {
-		t.Error("got no error without the directory")
 	}
 }
