@@ -215,6 +215,7 @@ func (c *Conn) onReadable() {
 		return // held since this turn's events were fetched, or left-over input comes first
 	}
 	l := c.loop
+	l.tally(c)
 	// An incomplete packet's tail goes in front of what is read, so that a stream
 	// of packets across reads costs no buffer of their joint size.
 	tail := 0
@@ -359,6 +360,7 @@ type openTask Conn
 
 func (t *openTask) Run(l *Loop) {
 	c := (*Conn)(t)
+	l.tally(c)
 	if err := c.attach(unix.EPOLLIN); err != nil {
 		c.finish(err)
 		return

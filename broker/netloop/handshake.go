@@ -39,7 +39,7 @@ type handshakes struct {
 }
 
 func newHandshakes(e *Engine) *handshakes {
-	m := &loadMeter{loops: e.cfg.Loops, worked: e.turnTime}
+	m := &loadMeter{loops: e.cfg.Loops, worked: e.serveTime}
 	hs := &handshakes{
 		slots:   make(chan time.Duration, e.cfg.HandshakeWorkers),
 		queue:   e.cfg.HandshakeQueue,
@@ -172,9 +172,10 @@ func (h *handshake) run() {
 // handshakeTask goes on with a connection after its handshake.
 type handshakeTask handshake
 
-func (t *handshakeTask) Run(*Loop) {
+func (t *handshakeTask) Run(l *Loop) {
 	h := (*handshake)(t)
 	c := h.wire.conn
+	l.tally(c)
 	h.wire.hs = nil
 	if c.ended {
 		return

@@ -122,7 +122,7 @@ func (l *Loop) turnOf(n int) {
 		l.handle(&l.poller.events[i])
 	}
 	l.afterEvents()
-	l.stats.turn(l.engine.now() - began)
+	l.turnEnds(l.engine.now() - began)
 	l.poller.busy = n >= busyEvents
 }
 

@@ -44,6 +44,8 @@ type Loop struct {
 	dirty   []*Conn            // have output that this loop shall write
 	urgent  []*Conn            // of these: have so much that it should leave at once
 	foreign int                // connections of other loops in dirty
+	served  int                // how often this turn has dealt with connections of handlers
+	entered int                // and with such as have an entrance still
 	leaving bool               // Shutdown has begun
 	tasks   []Task             // swap buffer of inbox
 	flushes []*Conn            // swap buffer of handed
@@ -197,6 +199,7 @@ func (l *Loop) runPosts() {
 	}
 	for i, c := range l.flushes {
 		l.flushes[i] = nil
+		l.tally(c)
 		c.flush(l)
 	}
 	l.tasks, l.flushes = shrink(l.tasks), shrink(l.flushes)

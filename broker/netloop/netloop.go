@@ -51,7 +51,7 @@
 // has come, has a goroutine while it lasts, and holds one of
 // Config.HandshakeWorkers slots only while it computes, so that peers which
 // stall hold up nobody. How many are under way is bounded, also by address. While
-// the loops are busy, a slot that has computed rests for up to nine times as long, so
+// the loops are busy, a slot that has computed rests for up to fifteen times as long, so
 // that a storm of handshakes leaves established connections the processors.
 // An exit does the same for a connection that we make ([DialConfig]).
 //

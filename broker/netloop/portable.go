@@ -29,7 +29,7 @@ func (l *Loop) runPortable() {
 		l.turnMu.Lock()
 		l.now = l.engine.now()
 		l.afterEvents()
-		l.stats.turn(l.engine.now() - l.now)
+		l.turnEnds(l.engine.now() - l.now)
 		if l.isStopped() {
 			l.drain()
 			l.turnMu.Unlock()
@@ -58,7 +58,7 @@ func (l *Loop) runPortable() {
 // endTurn is the second half of a turn that a reader has begun.
 func (l *Loop) endTurn() {
 	l.afterEvents()
-	l.stats.turn(l.engine.now() - l.now)
+	l.turnEnds(l.engine.now() - l.now)
 	if next := l.wheel.next(); next >= 0 && (l.waitUntil < 0 || next < l.waitUntil) {
 		l.waitUntil = next
 		l.wake()
@@ -91,6 +91,7 @@ type openPortableTask Conn
 func (t *openPortableTask) Run(l *Loop) {
 	c := (*Conn)(t)
 	l.conns[c] = struct{}{}
+	l.tally(c)
 	c.opened()
 	l.engine.wg.Go(c.readPortable)
 }
@@ -117,6 +118,7 @@ func (c *Conn) turn(data []byte, err error) bool {
 		c.nc.resume.Wait()
 	}
 	l.now = l.engine.now()
+	l.tally(c)
 	if len(data) > 0 {
 		l.stats.bytesIn.Add(uint64(len(data)))
 		if c.filtered {

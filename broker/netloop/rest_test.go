@@ -16,7 +16,7 @@ func TestRestAfter(t *testing.T) {
 		{time.Second, restFrom, 0},
 		{time.Millisecond, restFull, restTimes * time.Millisecond},
 		{time.Millisecond, 200, restTimes * time.Millisecond},
-		{time.Millisecond, (restFrom + restFull) / 2, restTimes * time.Millisecond * 12 / 25},
+		{time.Millisecond, (restFrom + restFull) / 2, restTimes * time.Millisecond / 2},
 		{time.Hour, 100, maxRest}, // a clock that was moved
 		{-time.Second, 100, 0},
 		{time.Millisecond, -1, 0},
@@ -34,12 +34,15 @@ func TestLoadMeter(t *testing.T) {
 		now, worked time.Duration
 		want        int
 	}{
-		{loadWindow / 2, time.Hour, 0},                               // too early to tell
-		{loadWindow, loadWindow, 50},                                 // one of two loops
-		{2*loadWindow - 1, 3 * loadWindow, 50},                       // the window is not over
-		{2 * loadWindow, 3 * loadWindow, 100},                        // both
-		{2*loadWindow + time.Second, 3*loadWindow + time.Second, 50}, // nobody has asked for long
-		{3*loadWindow + time.Second, 3*loadWindow + time.Second, 0},
+		{loadWindow / 2, time.Hour, 0},                         // too early to tell
+		{loadWindow, loadWindow, 50},                           // one of two loops
+		{2*loadWindow - 1, 3 * loadWindow, 50},                 // the window is not over
+		{2 * loadWindow, 3 * loadWindow, 100},                  // both
+		{2*loadWindow + loadFall, 3*loadWindow + loadFall, 50}, // nobody has asked for long
+		{3*loadWindow + loadFall, 3*loadWindow + loadFall, 49}, // it falls slowly
+		{13*loadWindow + loadFall, 3*loadWindow + loadFall, 44},
+		{13*loadWindow + 2*loadFall, 3*loadWindow + loadFall, 0},
+		{14*loadWindow + 2*loadFall, 5*loadWindow + loadFall, 100}, // and rises at once
 	} {
 		worked = tt.worked
 		if got := m.load(tt.now); got != tt.want {

@@ -38,7 +38,8 @@ type loopStats struct {
 	bytesIn, bytesOut atomic.Uint64
 	turns             [TurnBuckets]atomic.Uint64
 	turnTime          atomic.Int64
-	_                 [64]byte // keep the next loop's counters off this cache line
+	serveTime         atomic.Int64 // of turnTime: for connections that are open
+	_                 [64]byte     // keep the next loop's counters off this cache line
 }
 
 func (s *loopStats) turn(d time.Duration) {
@@ -73,6 +74,33 @@ func (e *Engine) Stats() Stats {
 		}
 	}
 	return st
+}
+
+// turnEnds counts a turn that has taken d.
+func (l *Loop) turnEnds(d time.Duration) {
+	l.stats.turn(d)
+	if l.entered > 0 {
+		d = d * time.Duration(l.served) / time.Duration(l.served+l.entered)
+	}
+	l.stats.serveTime.Add(int64(d))
+	l.served, l.entered = 0, 0
+}
+
+// tally notes whom this turn is for.
+func (l *Loop) tally(c *Conn) {
+	if _, entering := c.h.(*entrance); entering {
+		l.entered++
+		return
+	}
+	l.served++
+}
+
+// serveTime is how long all loops together have worked for connections that are open.
+func (e *Engine) serveTime() (d time.Duration) {
+	for _, l := range e.loops {
+		d += time.Duration(l.stats.serveTime.Load())
+	}
+	return d
 }
 
 // turnTime is how long all loops together have spent in turns.
