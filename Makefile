@@ -150,6 +150,10 @@ bench-peers: build ## holdfast and Debian's mosquitto in turn, several rounds, w
 	@command -v mosquitto >/dev/null || { echo "mosquitto is missing: run 'make install-tools'"; exit 1; }
 	$(BIN)/holdfast bench peers $(ARGS)
 
+.PHONY: bench-floods
+bench-floods: build ## What floods cost clients that are connected already, against the same floods to a dummy
+	$(BIN)/holdfast bench floods $(ARGS)
+
 .PHONY: bench-compare
 bench-compare: ## Go benchmarks of REF (default HEAD~1) against the working tree, through benchstat
 	@ref=$${REF:-HEAD~1}; dir=$$(mktemp -d); \

@@ -25,6 +25,7 @@ Modes:
   durable  p2p with persistent subscribers: also the latency of PUBACK
   sleepers many persistent Sessions that are away get a message: memory and bytes written for each
   peers    the first five against this binary and Debian's mosquitto in turn, with ratios
+  floods   what floods of connections, handshakes, records and frames cost this binary's clients
 
 'holdfast bench MODE --help' shows a mode's flags. Any MQTT 3.1.1 or 5 broker will do, by --url, over
 TCP, TLS, WebSocket, WebSocket with TLS or a Unix socket.
@@ -35,6 +36,7 @@ Examples:
   holdfast bench fanin --messages 200000 --format json
   holdfast bench sleepers --sessions 100000 --pid $(pidof holdfast) --data ./holdfast-data
   holdfast bench peers --only p2p --rounds 1
+  holdfast bench floods --only hello
 
 ` + benchExit
 
@@ -111,6 +113,8 @@ func runBench(ctx context.Context, args []string, stdio Stdio) int {
 		return exitOK
 	case mode == "peers":
 		return runBenchPeers(ctx, rest, stdio)
+	case mode == "floods":
+		return runBenchFloods(ctx, rest, stdio)
 	case benchNotes[mode] == "":
 		return usageError(stdio, "bench", fmt.Errorf("unknown mode %q", mode))
 	}

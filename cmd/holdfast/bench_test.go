@@ -65,13 +65,17 @@ func TestBenchUsage(t *testing.T) {
 		{"p2p --url mqtt://127.0.0.1:1", exitFailure, "", "connection refused"},
 		{"peers --format xml", exitUsage, "", `"xml" is neither`},
 		{"peers --only x", exitFailure, "", `unknown scenario "x"`},
+		{"floods --help", exitOK, "Usage: holdfast bench floods [flags]", ""},
+		{"floods --format xml", exitUsage, "", `"xml" is neither`},
+		{"floods --only x", exitUsage, "", `unknown kind of flood "x"`},
+		{"floods --duration 1ms", exitUsage, "", "duration must be"},
 	} {
 		code, stdout, stderr := run(t, "", strings.Fields("bench "+tt.args)...)
 		if code != tt.code || !strings.Contains(stdout, tt.stdout) || !strings.Contains(stderr, tt.stderr) {
 			t.Errorf("bench %s: got %d, %q, %q, want %d, %q, %q", tt.args, code, stdout, stderr, tt.code, tt.stdout, tt.stderr)
 		}
 	}
-	for _, mode := range append(bench.Modes(), "peers") {
+	for _, mode := range append(bench.Modes(), "peers", "floods") {
 		_, stdout, _ := run(t, "", "bench", string(mode), "--help")
 		for _, want := range []string{"Usage:", "Examples:", "Exit codes:"} {
 			if !strings.Contains(stdout, want) {
