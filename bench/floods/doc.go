@@ -8,8 +8,11 @@
 //
 //	without   before it
 //	with      while it goes on
-//	after     beginning 100 ms after its end, for the same time
 //	dummy     while the same flood, with as many attempts in the same time, goes to a dummy
+//	after     when it has ended for the last time, at once
+//
+// Floods of the broker and of the dummy take turns, a second each, so that whatever else the machine does
+// befalls both.
 //
 // A flood takes processor time of the machine itself: whoever makes it and the kernel's work for its connections,
 // on the same cores as broker and pairs. The dummy takes connections, answers as much as the flood needs to go

@@ -69,6 +69,10 @@ const threads = 3
 // settle is how long after a flood's beginning or end nothing is measured.
 const settle = 100 * time.Millisecond
 
+// slice is how long a flood goes to the broker, and then the same to the dummy, in turn: what else
+// happens on the machine shall befall both.
+const slice = time.Second
+
 // descriptors is how many files the largest flood, its dummy and the pairs may have open.
 const descriptors = 12_000
 
@@ -106,9 +110,16 @@ func Run(ctx context.Context, o Options, progress func(Progress)) (*Report, erro
 
 // measured is one round of one kind.
 type measured struct {
-	without, with, after, dummy bench.Phase
-	real, fake                  Outcome
-	messages                    *bench.Messages
+	without, after bench.Phase
+	with, dummy    flooded
+	messages       *bench.Messages
+}
+
+// flooded is what was measured during floods, the means of all slices.
+type flooded struct {
+	PerSecond, Broker float64
+	Silent            int // pairs that got nothing in a slice, at most
+	Attempts, Failed  int64
 }
 
 // round measures one kind once, against a broker of its own.
@@ -144,18 +155,36 @@ func (m *measured) measure(ctx context.Context, o *Options, k Kind, e *bench.Est
 	if m.without, err = e.Measure("without", o.Duration); err != nil {
 		return err
 	}
-	attempts := max(int64(k.spec().share*float64(o.Attempts)), 1)
-	if m.with, m.real, err = during(ctx, o, k, e, "with", real, attempts); err != nil {
-		return err
+	n := max(int(o.Duration/slice), 1)
+	part := *o
+	part.Duration = o.Duration / time.Duration(n)
+	attempts := max(int64(k.spec().share*float64(o.Attempts))/int64(n), 1)
+	for i := range n {
+		p, out, err := during(ctx, &part, k, e, "with", real, attempts)
+		if err != nil {
+			return err
+		}
+		m.with.add(p, out, n)
+		if i == n-1 {
+			if m.after, err = e.Measure("after", o.Duration); err != nil {
+				return err
+			}
+		}
+		if p, out, err = during(ctx, &part, k, e, "dummy", fake, max(out.Attempts, 1)); err != nil {
+			return err
+		}
+		m.dummy.add(p, out, n)
 	}
-	if err := e.Pause("after", settle); err != nil {
-		return err
-	}
-	if m.after, err = e.Measure("after", o.Duration); err != nil {
-		return err
-	}
-	m.dummy, m.fake, err = during(ctx, o, k, e, "dummy", fake, max(m.real.Attempts, 1))
-	return err
+	return nil
+}
+
+// add adds one of n slices to a mean.
+func (f *flooded) add(p bench.Phase, out Outcome, n int) {
+	f.PerSecond += p.PerSecond / float64(n)
+	f.Broker += p.Broker / float64(n)
+	f.Silent = max(f.Silent, p.Silent)
+	f.Attempts += out.Attempts
+	f.Failed += out.Failed
 }
 
 // during measures while a flood goes on.

@@ -214,18 +214,21 @@ func TestValidate(t *testing.T) {
 }
 
 func TestReport(t *testing.T) {
-	phase := func(n float64) bench.Phase { return bench.Phase{PerSecond: n, Broker: 0.5} }
+	phase := func(n float64) bench.Phase { return bench.Phase{PerSecond: n} }
+	with := func(n float64, attempts, failed int64) flooded {
+		return flooded{PerSecond: n, Broker: 0.5, Attempts: attempts, Failed: failed}
+	}
 	rounds := []measured{
-		{without: phase(100), with: phase(90), after: phase(99), dummy: phase(100), real: Outcome{Attempts: 7}, messages: new(bench.Messages)},
-		{without: phase(100), with: phase(50), after: phase(90), dummy: phase(100), real: Outcome{Attempts: 8, Failed: 2}, messages: new(bench.Messages)},
-		{without: phase(100), with: phase(60), after: phase(100), dummy: phase(60), real: Outcome{Attempts: 9}, messages: new(bench.Messages)},
+		{without: phase(100), with: with(90, 7, 0), after: phase(99), dummy: with(100, 7, 0), messages: new(bench.Messages)},
+		{without: phase(100), with: with(50, 8, 2), after: phase(90), dummy: with(100, 8, 0), messages: new(bench.Messages)},
+		{without: phase(100), with: with(60, 9, 0), after: phase(100), dummy: with(60, 9, 0), messages: new(bench.Messages)},
 	}
 	r := row(Hello, rounds)
 	if r.Attempts != 8 || fmt.Sprintf("%.0f %.0f %.0f", r.Loss, r.Recovered, r.With) != "10 99 60" || !r.OK() {
 		t.Errorf("got %+v", r)
 	}
-	bad := []measured{{with: bench.Phase{PerSecond: 1, Silent: 3}, dummy: phase(1), messages: &bench.Messages{}}}
-	lossy := []measured{{with: phase(1), dummy: phase(1), messages: &bench.Messages{Lost: 2}}}
+	bad := []measured{{with: flooded{PerSecond: 1, Silent: 3}, dummy: with(1, 1, 0), messages: &bench.Messages{}}}
+	lossy := []measured{{with: with(1, 1, 0), dummy: with(1, 1, 0), messages: &bench.Messages{Lost: 2}}}
 	rep := &Report{Rows: []Row{r, row(Connect, bad), row(Silent, lossy), row(Garbage, rounds[1:2])}}
 	if rep.OK() {
 		t.Error("got a report that is well")

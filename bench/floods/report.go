@@ -66,8 +66,8 @@ func row(k Kind, rounds []measured) Row {
 		}
 	}
 	of := func(f func(m measured) float64) float64 { return median(each(rounds, f)) }
-	r.Attempts = median(each(rounds, func(m measured) int64 { return m.real.Attempts }))
-	r.Failed = median(each(rounds, func(m measured) int64 { return m.real.Failed }))
+	r.Attempts = median(each(rounds, func(m measured) int64 { return m.with.Attempts }))
+	r.Failed = median(each(rounds, func(m measured) int64 { return m.with.Failed }))
 	r.Without = of(func(m measured) float64 { return m.without.PerSecond })
 	r.Dummy = of(func(m measured) float64 { return m.dummy.PerSecond })
 	r.With = of(func(m measured) float64 { return m.with.PerSecond })
