@@ -181,6 +181,39 @@ func TestPaceAcknowledges(t *testing.T) {
 	})
 }
 
+// TestPaceWhileOthersWait has a publish of a client that is slowed wait for somebody else, too, who takes it in the pause: that does not
+// end it.
+func TestPaceWhileOthersWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		throttle, err := limits.NewThrottle(perClient(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := newServer(t, setup{loop: netloop.Config{Portable: true}, broker: broker.Config{Throttle: throttle, MaxQueuedMessages: 1}})
+		sub, c := dialAs(s, "v5 id=sub clean rm=1"), dialAs(s, "v5 id=c clean")
+		sub.do("sub id=1 t,1", "SUBACK 1 01")
+		c.send(publishes(t, c.version, 10, 1, "x"))
+		<-time.After(1500 * time.Millisecond)
+		if got := taken(s); got != 3 {
+			t.Errorf("by now %d are taken, want 3", got)
+		}
+		if got := s.broker.Stats().Waiting; got != 1 {
+			t.Fatalf("%d wait for the subscriber, want 1", got)
+		}
+		sub.expect("PUBLISH t x q=1 id=1")
+		sub.do("puback 1", "PUBLISH t x q=1 id=2")
+		c.expect("PUBACK 1", "PUBACK 2", "PUBACK 3")
+		<-time.After(400 * time.Millisecond)
+		if got := taken(s); got != 3 {
+			t.Errorf("in the pause %d are taken, want 3", got)
+		}
+		<-time.After(200 * time.Millisecond)
+		if got := taken(s); got != 4 {
+			t.Errorf("after it %d are taken, want 4", got)
+		}
+	})
+}
+
 // TestPaceOfApp has the clients of an App share its rate, and those of another not notice.
 func TestPaceOfApp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
