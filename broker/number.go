@@ -29,16 +29,16 @@ func (s *Session) passingSeq() uint64 {
 	return seq
 }
 
-// CaughtUp tells whether the Link has all that is in the mailbox, or will not take more before something is acknowledged. It is
-// true for a connection that does not own the Session any more.
-func (s *Session) CaughtUp(epoch uint64) bool {
+// CaughtUp tells whether the Link has all that is in the mailbox. If not, stalled tells that it will not get more before something is
+// acknowledged, or its connection takes more. all is true for a connection that does not own the Session any more.
+func (s *Session) CaughtUp(epoch uint64) (all, stalled bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.epoch.Load() != epoch || s.asleep() || s.link == nil {
-		return true
+		return true, false
 	}
-	if !s.room() || s.has(flagFull) {
-		return true
+	if s.has(flagReady) && !s.has(flagHeld|flagPaging|flagLogging) && s.caughtUp() && !s.logBehind() && !s.repeating() {
+		return true, false
 	}
-	return s.has(flagReady) && !s.has(flagHeld|flagPaging|flagLogging) && s.caughtUp() && !s.logBehind() && !s.repeating()
+	return false, !s.room() || s.has(flagFull)
 }

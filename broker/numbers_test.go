@@ -116,12 +116,15 @@ func TestNumberAll(t *testing.T) {
 		if !slices.Equal(seqs(got), want) {
 			t.Errorf("numbers: got %v, want %v", seqs(got), want)
 		}
-		if !s.s.CaughtUp(s.epoch) {
-			t.Error("CaughtUp: got false, want true")
+		if all, stalled := s.s.CaughtUp(s.epoch); !all || stalled {
+			t.Errorf("CaughtUp: got %v and %v, want true and false", all, stalled)
 		}
 		p.publishWait("t", "4", 1, broker.Accepted)
 		p.publishWait("t", "5", 1, broker.Accepted) // beyond the Receive Maximum
 		s.link.take()
+		if all, stalled := s.s.CaughtUp(s.epoch); all || !stalled {
+			t.Errorf("CaughtUp beyond the Receive Maximum: got %v and %v, want false and true", all, stalled)
+		}
 		p.publishWait("t", "6", 0, broker.Accepted)
 		if got := seqs(s.link.take()); !slices.Equal(got, []uint64{0}) {
 			t.Errorf("number of a QoS 0 message that overtakes: got %v, want 0", got)

@@ -41,6 +41,7 @@ type newcomer struct {
 // onInitLogin begins a login: it tells who the client says that it is, and gets a nonce.
 func (c *conn) onInitLogin(m *packet.Message, r *packet.InitLoginRequest) {
 	if c.ls.srv.cfg.Logins.TurnsAway() {
+		count(&c.ls.srv.stats.turnedAway)
 		c.refuse(m.SN, packet.CodeOverloaded, "try again later")
 		return
 	}
@@ -136,6 +137,7 @@ func (c *conn) authenticate(code []byte) {
 		d, id, err := srv.broker.Authenticate(ctx, srv.cfg.Authenticator, request)
 		return login.Result{Decision: d, Identity: id, Err: err}
 	}, c.onDecision) {
+		count(&c.ls.srv.stats.turnedAway)
 		c.refuse(n.sn, packet.CodeOverloaded, "try again later")
 	}
 }

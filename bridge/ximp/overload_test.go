@@ -22,6 +22,9 @@ func TestTurnedAway(t *testing.T) {
 		if got := pool.Stats().TurnedAway; got != 1 {
 			t.Errorf("got %d turned away, want 1", got)
 		}
+		if got := s.ximp.Stats().Overloaded; got != 1 {
+			t.Errorf("Overloaded: got %d, want 1", got)
+		}
 		pool.TurnAway(false)
 		s.connect("alice").initLogin(nil)
 	})

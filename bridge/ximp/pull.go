@@ -44,7 +44,18 @@ func (c *conn) onGetInfo(sn uint64, r *packet.GetInfoRequest) {
 		return
 	}
 	p := waitingPull{sn: sn, k: k, query: queryOf(k, r.ID, r.Offset.Value), until: c.nc.Now() + pullTimeout}
-	if !c.complete() || c.rare != nil && len(c.rare.waiting) > 0 { // each after those before it
+	ready, whole := c.complete()
+	if ready && !whole && r.ID > 0 && !p.query.backwards { // that makes room for what is to be in the page
+		c.mu.Lock()
+		var taken []entry
+		if c.boxes != nil {
+			taken = c.boxes.takeBelow(k, r.ID)
+		}
+		c.mu.Unlock()
+		c.acknowledge(taken)
+		ready, whole = c.complete()
+	}
+	if !ready || c.rare != nil && len(c.rare.waiting) > 0 { // each after those before it
 		w := &c.more().waiting
 		if len(*w) >= maxWaiting {
 			c.refuse(sn, packet.CodeRead, packet.CodeRead.String())
@@ -54,12 +65,16 @@ func (c *conn) onGetInfo(sn uint64, r *packet.GetInfoRequest) {
 		c.arm()
 		return
 	}
-	c.pull(&p)
+	c.pull(&p, whole)
 	c.arm()
 }
 
-// complete tells whether the inboxes have all that they are to have at present.
-func (c *conn) complete() bool { return c.session.CaughtUp(c.epoch) }
+// complete tells whether the inboxes have all that they are to have at present, and whether that is all there is. It is not if the
+// window is smaller than the mailbox.
+func (c *conn) complete() (ready, whole bool) {
+	all, stalled := c.session.CaughtUp(c.epoch)
+	return all || stalled, all
+}
 
 // retryPulls answers the pulls that have waited, once that is possible.
 func (c *conn) retryPulls() {
@@ -67,7 +82,8 @@ func (c *conn) retryPulls() {
 		w := &c.rare.waiting
 		p := (*w)[0]
 		late := p.until <= c.nc.Now()
-		if !late && !c.complete() {
+		ready, whole := c.complete()
+		if !late && !ready {
 			return
 		}
 		if *w = (*w)[1:]; len(*w) == 0 {
@@ -77,20 +93,28 @@ func (c *conn) retryPulls() {
 			c.refuse(p.sn, packet.CodeRead, packet.CodeRead.String())
 			continue
 		}
-		c.pull(&p)
+		c.pull(&p, whole)
 	}
 }
 
-// pull answers with a page, and takes what the client acknowledges by asking. The page stays unacknowledged.
-func (c *conn) pull(p *waitingPull) {
+// pull answers with a page, and takes what the client acknowledges by asking. The page stays unacknowledged. If there is more than the
+// inboxes have, the newest id that the client is told is that of the newest message which they have: it may go on behind that.
+func (c *conn) pull(p *waitingPull, whole bool) {
 	count(&c.ls.srv.stats.pulls)
 	c.pulled[p.k] = true
 	c.mu.Lock()
 	var es, taken []entry
+	last := c.newest[p.k]
+	if !whole {
+		last = max(p.query.start-1, 0)
+	}
 	if c.boxes != nil {
 		taken = c.expireLocked(p.k)
 		b := &c.boxes.box[p.k]
 		es = b.page(p.query)
+		if !whole {
+			last = max(last, b.newest())
+		}
 		if p.query.start > 0 {
 			taken = append(taken, c.boxes.takeBelow(p.k, p.query.start)...)
 		}
@@ -99,8 +123,11 @@ func (c *conn) pull(p *waitingPull) {
 			c.boxes = nil
 		}
 	}
-	last := c.newest[p.k]
 	c.mu.Unlock()
+	if last == 0 && !whole { // clients would forget where they are
+		c.refuse(p.sn, packet.CodeRead, packet.CodeRead.String())
+		return
+	}
 	r := &packet.GetInfoResponse{InfoType: []byte(boxNames[p.k]), LastID: packet.Some(last)}
 	cut := c.addInfos(r, es)
 	c.putInfos(p.sn, r)

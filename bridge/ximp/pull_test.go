@@ -375,3 +375,32 @@ func TestRestart(t *testing.T) {
 		}
 	}
 }
+
+// TestSmallWindow: what the window has no room for comes when the client has acknowledged so much; until then it is not told of
+// newer messages, to which it would skip.
+func TestSmallWindow(t *testing.T) {
+	inBubble(t, setup{ximp: Config{Window: 2}}, func(s *testServer) {
+		s.connect("alice").login("d").close()
+		synctest.Wait()
+		for i := range 5 {
+			s.publish("user/alice", fmt.Sprint(i), 1)
+		}
+		s.publish("user/alice", "chat", 1, "x-box", "im")
+		c := s.connect("alice").login("d")
+		c.request(packet.IDGetInfo, packet.Request{GetInfo: &packet.GetInfoRequest{InfoType: []byte("im")}})
+		c.wantError(c.sn, packet.CodeRead)
+		var got []string
+		for next := int64(0); len(got) < 5; {
+			page, last := c.pull("peer", next, 5)
+			if len(page) == 0 || len(got) < 4 && last != page[len(page)-1].ID.Value {
+				t.Fatalf("after %q got %q and last_info_id %d, want the newest of the page", got, bodies(page), last)
+			}
+			got = append(got, bodies(page)...)
+			next = page[len(page)-1].ID.Value + 1
+		}
+		if want := []string{"0", "1", "2", "3", "4"}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		c.wantBodies("im", 0, "chat")
+	})
+}

@@ -21,8 +21,8 @@ type Server struct {
 }
 
 type serverStats struct {
-	logins, refused, malformed, timeouts, denied, unauthenticated atomic.Uint64
-	pulls, rings, uplinks, uplinksRefused, roomMessages, dropped  atomic.Uint64
+	logins, refused, malformed, timeouts, denied, unauthenticated, turnedAway atomic.Uint64
+	pulls, rings, uplinks, uplinksRefused, roomMessages, dropped              atomic.Uint64
 }
 
 // Stats are counters of a Server since its start.
@@ -33,6 +33,7 @@ type Stats struct {
 	Timeouts        uint64 // connections closed because nothing was heard
 	Denied          uint64 // messages and rooms that the Authorizer has denied
 	Unauthenticated uint64 // clients that are not who they say
+	Overloaded      uint64 // clients that were told to log in later, since there is too much to do
 	Pulls           uint64 // GetInfo answered
 	Rings           uint64 // doorbells
 	Uplinks         uint64 // messages published
@@ -109,7 +110,7 @@ func (srv *Server) Stats() Stats {
 	st := &srv.stats
 	return Stats{
 		Logins: st.logins.Load(), Refused: st.refused.Load(), Malformed: st.malformed.Load(), Timeouts: st.timeouts.Load(),
-		Denied: st.denied.Load(), Unauthenticated: st.unauthenticated.Load(), Pulls: st.pulls.Load(), Rings: st.rings.Load(),
+		Denied: st.denied.Load(), Unauthenticated: st.unauthenticated.Load(), Overloaded: st.turnedAway.Load(), Pulls: st.pulls.Load(), Rings: st.rings.Load(),
 		Uplinks: st.uplinks.Load(), UplinksRefused: st.uplinksRefused.Load(), RoomMessages: st.roomMessages.Load(),
 		Dropped: st.dropped.Load(),
 	}

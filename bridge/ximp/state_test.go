@@ -186,3 +186,23 @@ func TestSlices(t *testing.T) {
 		}
 	})
 }
+
+// TestMalformedFlood: many connections that send nonsense, one after the other, leave nothing behind and disturb nobody.
+func TestMalformedFlood(t *testing.T) {
+	inBubble(t, setup{}, func(s *testServer) {
+		c := s.connect("alice").login("d")
+		for i := range 500 {
+			bad := s.connect("mallory")
+			bad.write([]byte{'q', 'h', byte(i), byte(i >> 8), 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0, 0, byte(i)})
+			bad.wantEnd()
+			bad.close()
+		}
+		c.pull("peer", 0, 5)
+		if st := s.broker.Stats(); st.Connected != 1 || st.Sessions != 1 {
+			t.Errorf("got %d connected and %d Sessions, want 1 and 1", st.Connected, st.Sessions)
+		}
+		if got := s.ximp.Stats().Malformed; got != 500 {
+			t.Errorf("Malformed: got %d, want 500", got)
+		}
+	})
+}

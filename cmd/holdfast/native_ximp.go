@@ -133,6 +133,7 @@ func (n *natives) ximpProtocols(l *config.Listener, from *login.Listener) (sniff
 func countXIMP(f *center.Front, st ximp.Stats) {
 	f.Logins["accepted"] += st.Logins
 	f.Logins["unauthenticated"] += st.Unauthenticated
+	f.Logins["overloaded"] += st.Overloaded
 	f.Closed["refused"] += st.Refused
 	f.Closed["malformed"] += st.Malformed
 	f.Closed["timeout"] += st.Timeouts
