@@ -19,7 +19,7 @@ const (
 	busyCycles   = 2                // collections in that time that are too many
 	calmLooks    = 50               // looks without a collection after which the bytes are asked back
 	trimInterval = time.Second      // between two looks at what could be given back
-	trimAgain    = 30 * time.Second // at least between two trims
+	trimAgain    = 30 * time.Second // at least between two trims, unless much has come to stay since
 	trimSlack    = 8                // worth it when an eighth of the memory is slack
 	trimQuiet    = trimInterval / 5 // the loops' work per look below which the node is quiet
 )
@@ -110,6 +110,7 @@ type trimmer struct {
 	work   time.Duration // of the loops, at the last look
 	floor  uint64        // slack that the last trim has left: fragments, which another would not change
 	inUse  uint64        // at the last look
+	live   uint64        // at the last trim
 }
 
 // looks tells whether it is time for a look.
@@ -125,9 +126,11 @@ func (t *trimmer) looks(now time.Time) bool {
 func (t *trimmer) due(now time.Time, work time.Duration, h heap) bool {
 	quiet := work-t.work < trimQuiet && h.inUse <= t.inUse+t.inUse/64
 	t.work, t.inUse = work, h.inUse
-	return quiet && now.Sub(t.last) >= trimAgain && h.slack > t.floor+h.inUse/trimSlack
+	// A pause in a burst of connections looks like its end: what comes after it has slack of its own.
+	again := now.Sub(t.last) >= trimAgain || h.live > t.live+t.live/4
+	return quiet && again && h.slack > t.floor+h.inUse/trimSlack
 }
 
 func (t *trimmer) trimmed(now time.Time, h heap) {
-	t.last, t.floor, t.inUse = now, h.slack, h.inUse
+	t.last, t.floor, t.inUse, t.live = now, h.slack, h.inUse, h.live
 }

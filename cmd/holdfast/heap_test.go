@@ -51,13 +51,17 @@ func TestTrimmer(t *testing.T) {
 		{4 * time.Second, 1 * time.Second, heap{inUse: 60 * mib, slack: 20 * mib}, false}, // not again so soon
 		{40 * time.Second, 1 * time.Second, heap{inUse: 45 * mib, slack: 9 * mib}, false}, // 5 could not be given back then
 		{50 * time.Second, 1 * time.Second, heap{inUse: 45 * mib, slack: 12 * mib}, true},
+		{51 * time.Second, 1 * time.Second, heap{inUse: 60 * mib, slack: 15 * mib, live: 45 * mib}, false},
+		{52 * time.Second, 1 * time.Second, heap{inUse: 60 * mib, slack: 15 * mib, live: 45 * mib}, false}, // garbage only
+		{53 * time.Second, 1 * time.Second, heap{inUse: 80 * mib, slack: 20 * mib, live: 60 * mib}, false}, // growing
+		{54 * time.Second, 1 * time.Second, heap{inUse: 80 * mib, slack: 20 * mib, live: 60 * mib}, true},  // the burst went on
 	} {
 		now := start.Add(step.at)
 		if got := tr.due(now, step.work, step.h); got != step.want {
 			t.Errorf("step %d: got %v, want %v", i, got, step.want)
 		}
 		if step.want {
-			tr.trimmed(now, heap{inUse: 45 * mib, slack: 5 * mib})
+			tr.trimmed(now, heap{inUse: 45 * mib, slack: 5 * mib, live: 40 * mib})
 		}
 	}
 }
