@@ -16,18 +16,18 @@ import (
 func TestWaterMarks(t *testing.T) {
 	eachTransport(t, func(t *testing.T, cfg Config, tr transport) {
 		cfg.HighWater, cfg.LowWater = 64<<10, 16<<10
-		const total = 8 << 20
+		const total, chunk = 8 << 20, 10_000
 		want := pattern(total)
 		p := newProbe(t)
 		var refused, writable, sent int
 		fill := func(c *Conn) {
 			for sent < total {
-				n := min(10_000, total-sent)
+				n := min(chunk, total-sent)
 				b, ok := c.Begin(n)
 				if !ok {
 					refused++
-					if got := c.Waiting(); got > cfg.HighWater+n {
-						t.Errorf("%d bytes wait, want at most %d", got, cfg.HighWater+n)
+					if got := c.Waiting(); got > cfg.HighWater+chunk {
+						t.Errorf("%d bytes wait, want at most %d", got, cfg.HighWater+chunk)
 					}
 					return
 				}
