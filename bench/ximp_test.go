@@ -219,13 +219,13 @@ func TestXIMPConn(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
 	enough := errors.New("enough")
-	x := &fakeXIMP{}
-	o := small(Conn, x.start(t))
-	x.onBeat = func(n int) {
-		if n == o.Clients {
+	clients := small(Conn, "").Clients
+	x := &fakeXIMP{onBeat: func(n int) { // set before the first connection
+		if n == clients {
 			cancel(enough)
 		}
-	}
+	}}
+	o := small(Conn, x.start(t))
 	o.KeepAlive, o.Settle = time.Second, time.Minute
 	r, err := Run(ctx, o, nil)
 	if !errors.Is(err, enough) || r.Connections.Failed != 0 || r.Connections.Latency.Samples != int64(o.Clients) {
