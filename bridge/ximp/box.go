@@ -96,7 +96,15 @@ func (bs *boxes) takeBelow(k kind, start int64) []entry {
 		return nil
 	}
 	taken := slices.Clone(b.entries[:n])
-	bs.remove(k, func(e *entry) bool { return e.id < start })
+	clear(b.entries[:n])
+	b.entries = b.entries[n:]
+	if len(b.entries) == 0 {
+		b.entries = nil
+	}
+	for i := range taken {
+		bs.count--
+		bs.bytes -= taken[i].msg.Size()
+	}
 	return taken
 }
 
