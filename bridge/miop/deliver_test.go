@@ -127,3 +127,15 @@ func TestLargeMessages(t *testing.T) {
 		}
 	})
 }
+
+// A watchTask that runs only when its window is not full any more does not have the bind watched for good.
+func TestLateWatch(t *testing.T) {
+	b := &bind{watched: true}
+	c := &conn{binds: []*bind{b}}
+	c.look(0)         // the window has been full, and the timer comes before the task
+	b.watching = true // as the task does
+	c.look(0)
+	if b.watching {
+		t.Error("a bind with nothing in flight is watched, want it left alone")
+	}
+}
