@@ -17,13 +17,20 @@ func (s *Session) lastSeq() uint64 {
 	return s.box.next - 1
 }
 
-// passingSeq takes a number for a message that is not kept. It is 0 while older messages have yet to be sent, which such
-// a one must not overtake.
+// maxPassingSpan is how many Packet Identifiers an unacknowledged delivery and numbers of messages that are not kept may
+// span. If those used up all of them, nothing more could be sent until that delivery is acknowledged.
+const maxPassingSpan = 4096
+
+// passingSeq takes a number for a message that is not kept. It is 0 while older messages have yet to be sent, for the first
+// time or again, which such a one must not overtake, and beyond maxPassingSpan.
 func (s *Session) passingSeq() uint64 {
-	if !s.persistent() || !s.caughtUp() {
+	if !s.persistent() || !s.caughtUp() || s.repeating() {
 		return 0
 	}
 	seq := s.box.next
+	if w := s.window; w != nil && w.states.len()+w.gap(packetIDOf(seq)) >= maxPassingSpan {
+		return 0
+	}
 	s.box.next++
 	s.more().reader.loaded = seq
 	return seq
@@ -40,5 +47,6 @@ func (s *Session) CaughtUp(epoch uint64) (all, stalled bool) {
 	if s.has(flagReady) && !s.has(flagHeld|flagPaging|flagLogging) && s.caughtUp() && !s.logBehind() && !s.repeating() {
 		return true, false
 	}
-	return false, !s.room() || s.has(flagFull)
+	spanned := s.backlog != nil && s.backlog.queued.len() > 0 && !s.spans(s.backlog.queued.at(0))
+	return false, !s.room() || s.has(flagFull) || spanned
 }
