@@ -201,6 +201,10 @@ func (c *conn) letIn(id *broker.Identity) {
 		c.refuse(n.sn, packet.CodeParameter, "app_id is another one")
 		return
 	}
+	if id.User != "" && id.User != c.user { // the credentials are good, but somebody else's
+		c.deny(nil)
+		return
+	}
 	n.identity = id
 	if id.ClientID != "" {
 		n.request.ClientID = id.ClientID

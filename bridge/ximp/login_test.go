@@ -230,6 +230,20 @@ func TestLoginFault(t *testing.T) {
 	})
 }
 
+// TestOtherUser: credentials that are good, but of another user than the sender, do not let it in: it would get what is sent to the one
+// whom it names.
+func TestOtherUser(t *testing.T) {
+	of := &gate{asked: make(chan *broker.ConnectRequest, 2), answer: func(*broker.ConnectRequest) (broker.Decision, *broker.Identity, error) {
+		return broker.Allow, &broker.Identity{User: "alice"}, nil
+	}}
+	inBubble(t, setup{ximp: Config{Authenticator: of}}, func(s *testServer) {
+		s.connect("alice").login("d")
+		c := s.connect("bob")
+		sn := c.sendLogin(c.initLogin([]byte("token of alice")), "d")
+		c.wantError(sn, packet.CodeCredentials)
+	})
+}
+
 // TestIdentity: authentication may say who the client is, and until when.
 func TestIdentity(t *testing.T) {
 	g := &gate{asked: make(chan *broker.ConnectRequest, 1), answer: func(*broker.ConnectRequest) (broker.Decision, *broker.Identity, error) {
