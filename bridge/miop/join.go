@@ -175,6 +175,10 @@ func (c *conn) onDecision(j *joining, d login.Result) {
 	case d.Decision != broker.Allow:
 		count(&srv.stats.unauthenticated)
 		c.refuse(j, packet.AnswerCredentials, errNotAuthenticated)
+	case d.Identity != nil && d.Identity.User != "" && d.Identity.User != j.user && d.Identity.ClientID == "":
+		// The credentials are good, but somebody else's: the Session would be that of the user it names.
+		count(&srv.stats.unauthenticated)
+		c.refuse(j, packet.AnswerCredentials, errNotAuthenticated)
 	case c.find(j.appID) == nil && len(c.binds) >= maxBinds:
 		c.refuse(j, packet.AnswerNotAllowed, errTooManyBinds)
 	case j.ofItsOwn && (d.Identity == nil || d.Identity.App == "") && !srv.mayMake(j.request.App):

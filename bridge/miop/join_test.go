@@ -50,6 +50,10 @@ func TestAuthenticator(t *testing.T) {
 		{"sign is the password", 6, answer(broker.Allow, nil, nil), []string{"BindAck id:7 r:0"}, "miop-7", "m:alice", "00ff"},
 		{"identity", 5, answer(broker.Allow, &broker.Identity{App: "live", ClientID: "phone", User: "al"}, nil),
 			[]string{"BindAck id:7 r:0"}, "live", "phone", ""},
+		{"credentials of another user", 6, answer(broker.Allow, &broker.Identity{User: "bob"}, nil),
+			[]string{"BindAck id:7 r:2", "EOF"}, "", "", "00ff"},
+		{"its own credentials", 6, answer(broker.Allow, &broker.Identity{User: "alice"}, nil),
+			[]string{"BindAck id:7 r:0"}, "miop-7", "m:alice", "00ff"},
 		{"panics", 5, func(*broker.ConnectRequest) (broker.Decision, *broker.Identity, error) { panic("x") }, []string{"EOF"}, "", "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
