@@ -37,6 +37,7 @@ type bind struct {
 	// guarded by conn.mu
 	inFlight int  // Msgs that are not acknowledged: 0 <= inFlight <= maxWindow
 	watched  bool // the loop knows that the window was full
+	dropped  bool // what it is still given is not remembered: the Session is about to be told that it is gone
 }
 
 // u is what names the bind: user@appid.
@@ -64,6 +65,7 @@ func (c *conn) drop(b *bind) {
 	c.binds = kept
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	b.dropped = true
 	flights := c.flights[:0]
 	for _, f := range c.flights {
 		if f.bind != b {

@@ -65,6 +65,8 @@ func (b *bind) Deliver(d *broker.Delivery) broker.Verdict {
 func (c *conn) note(f flight) {
 	switch b := f.bind; {
 	case f.qos == 0:
+	case b.dropped: // its number is used up all the same: the client may acknowledge it
+		c.lastAck = max(c.lastAck, f.ack)
 	case f.ack == 0: // the Session's lock is held: it is told in a turn of the loop
 		if c.settling = append(c.settling, f); len(c.settling) == 1 {
 			c.nc.Loop().Post((*settleTask)(c))

@@ -139,3 +139,15 @@ func TestLateWatch(t *testing.T) {
 		t.Error("a bind with nothing in flight is watched, want it left alone")
 	}
 }
+
+// What a bind is given when it has been dropped, and its Session does not know yet, is not remembered; its number is not given
+// to another message, which the client would acknowledge with it.
+func TestDeliverDropped(t *testing.T) {
+	b := &bind{}
+	c := &conn{binds: []*bind{b}}
+	c.drop(b)
+	c.note(flight{ack: 1, bind: b, id: 1, qos: 1})
+	if len(c.flights) != 0 || b.inFlight != 0 || c.lastAck != 1 {
+		t.Errorf("got %d in flight, %d of the bind, last number %d; want 0, 0, 1", len(c.flights), b.inFlight, c.lastAck)
+	}
+}
