@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -134,23 +135,44 @@ func keys(t testing.TB, s *Store) map[byte]int {
 	return n
 }
 
-// copyDir copies a data directory as it is, but not its locks.
+// copyDir copies the data directory of a Store that runs, as it is at one moment, but not its locks.
 func copyDir(t testing.TB, from string) string {
 	t.Helper()
-	to := t.TempDir()
-	files, err := os.ReadDir(from)
+	for {
+		to := t.TempDir()
+		before := listDir(t, from)
+		err := copyFiles(from, to, before)
+		switch {
+		case err != nil && !errors.Is(err, os.ErrNotExist):
+			t.Fatal(err)
+		case err == nil && slices.Equal(listDir(t, from), before):
+			return to
+		} // Badger has made or removed a file meanwhile, which would be neither here nor there
+	}
+}
+
+// listDir is the names of the files of a Store that are copied.
+func listDir(t testing.TB, dir string) (names []string) {
+	t.Helper()
+	files, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range files {
-		if f.Name() == lockName || f.Name() == "LOCK" {
-			continue
-		}
-		if err := copySparse(filepath.Join(from, f.Name()), filepath.Join(to, f.Name())); err != nil {
-			t.Fatal(err)
+		if f.Name() != lockName && f.Name() != "LOCK" {
+			names = append(names, f.Name())
 		}
 	}
-	return to
+	return names
+}
+
+func copyFiles(from, to string, names []string) error {
+	for _, name := range names {
+		if err := copySparse(filepath.Join(from, name), filepath.Join(to, name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // copySparse copies a file and leaves holes where there are zeros: Badger's logs are made of them.
