@@ -19,7 +19,7 @@ import (
 const (
 	// restFrom is the share of their time, in percent, up to which the loops may
 	// serve connections without any rest. From restFull on, rests are as long as they get.
-	restFrom, restFull = 5, 25
+	restFrom, restFull = 20, 50
 	// restTimes is how many times as long as it has computed a slot rests at most,
 	// and maxRest the longest rest.
 	restTimes = 15

@@ -33,7 +33,7 @@ func TestIdle(t *testing.T) {
 				"--tls-cert", filepath.Join(dir, "server.pem"), "--tls-key", filepath.Join(dir, "server.key"))
 			url := fmt.Sprintf("%s://127.0.0.1:%s%s", tt.scheme, n.ports()[tt.scheme][0], tt.path)
 			r := benchConn(t, "--url", url, "--cafile", filepath.Join(dir, "ca.pem"), "--clients", strconv.Itoa(clients),
-				"--in-flight", "100", "--settle", "5s", "--pid", strconv.Itoa(n.cmd.Process.Pid))
+				"--in-flight", "100", "--settle", "35s", "--pid", strconv.Itoa(n.cmd.Process.Pid))
 			t.Logf("%d connections, %d B each", r.Connections.Attempted, r.Broker.PerConnection)
 			if got := r.Connections; got.Attempted != clients || got.Failed != 0 {
 				t.Errorf("got %d connections of which %d failed, want %d and 0", got.Attempted, got.Failed, clients)
