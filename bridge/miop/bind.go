@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/holdfast-mqtt/holdfast/bridge"
 	"github.com/holdfast-mqtt/holdfast/bridge/miop/packet"
 	"github.com/holdfast-mqtt/holdfast/broker"
 )
@@ -77,33 +78,7 @@ func (c *conn) drop(b *bind) {
 }
 
 // clientIDOf is the Client Identifier of a user.
-func clientIDOf(user string) string { return "m:" + escape(user) }
-
-// escape percent-encodes every byte outside [A-Za-z0-9._-].
-func escape(s string) string {
-	plain := func(b byte) bool {
-		return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '.' || b == '_' || b == '-'
-	}
-	n := 0
-	for i := range len(s) {
-		if !plain(s[i]) {
-			n++
-		}
-	}
-	if n == 0 {
-		return s
-	}
-	const digits = "0123456789ABCDEF"
-	out := make([]byte, 0, len(s)+2*n)
-	for i := range len(s) {
-		if b := s[i]; plain(b) {
-			out = append(out, b)
-		} else {
-			out = append(out, '%', digits[b>>4], digits[b&15])
-		}
-	}
-	return string(out)
-}
+func clientIDOf(user string) string { return "m:" + bridge.Escape(user) }
 
 // besideID is a Client Identifier that nobody else has, for a Session beside that of clientID.
 func besideID(clientID string) string { return clientID + ":" + strings.ToLower(rand.Text()) }

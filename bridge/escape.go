@@ -1,16 +1,19 @@
-package ximp
+// Package bridge has what the fronts of other protocols than MQTT share beyond what the broker gives them: how names of
+// theirs become Client Identifiers and levels of topics.
+package bridge
 
 import "strings"
 
 const hexDigits = "0123456789ABCDEF"
 
-// plain tells whether escape leaves a byte as it is.
+// plain tells whether Escape leaves a byte as it is.
 func plain(b byte) bool {
 	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '.' || b == '_' || b == '-'
 }
 
-// escape percent-encodes what is not a letter, a digit, '.', '_' or '-', so that s fits into one level of a topic.
-func escape(s string) string {
+// Escape percent-encodes what is not a letter, a digit, '.', '_' or '-', so that s fits into one level of a topic and
+// between the colons of a Client Identifier. The result is at most three times as long.
+func Escape(s string) string {
 	n := 0
 	for i := range len(s) {
 		if !plain(s[i]) {
@@ -31,8 +34,8 @@ func escape(s string) string {
 	return string(b)
 }
 
-// unescape undoes escape. What is not encoded stays as it is.
-func unescape(s string) string {
+// Unescape undoes Escape. What is not encoded stays as it is.
+func Unescape(s string) string {
 	if !strings.Contains(s, "%") {
 		return s
 	}
@@ -50,16 +53,3 @@ func unescape(s string) string {
 	}
 	return string(b)
 }
-
-// clientIDOf is the Client Identifier of a device. Topics lead to it: inbox/x:USER:PLATFORM:DEVICE.
-func clientIDOf(user, platform, device string) string {
-	return "x:" + escape(user) + ":" + escape(platform) + ":" + escape(device)
-}
-
-// userTopic is where messages to all devices of a user go.
-func userTopic(user string) string { return "user/" + escape(user) }
-
-// roomPrefix begins the topics of rooms.
-const roomPrefix = "group/"
-
-func roomTopic(room string) string { return roomPrefix + escape(room) }

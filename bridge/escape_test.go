@@ -1,4 +1,4 @@
-package ximp
+package bridge
 
 import "testing"
 
@@ -11,14 +11,14 @@ func TestEscape(t *testing.T) {
 		{"x:y z%", "x%3Ay%20z%25"},
 		{"å\x00", "%C3%A5%00"},
 	} {
-		got := escape(tt.in)
-		if got != tt.want || unescape(got) != tt.in {
-			t.Errorf("escape(%q): got %q, which is %q again, want %q", tt.in, got, unescape(got), tt.want)
+		got := Escape(tt.in)
+		if got != tt.want || Unescape(got) != tt.in {
+			t.Errorf("Escape(%q): got %q, which is %q again, want %q", tt.in, got, Unescape(got), tt.want)
 		}
 	}
 	for _, s := range []string{"%", "%4", "%zz", "100%"} { // what others have published to
-		if got := unescape(s); got != s {
-			t.Errorf("unescape(%q): got %q, want it as it is", s, got)
+		if got := Unescape(s); got != s {
+			t.Errorf("Unescape(%q): got %q, want it as it is", s, got)
 		}
 	}
 }
