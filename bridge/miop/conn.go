@@ -64,7 +64,8 @@ func (c *conn) OnData(nc *netloop.Conn, data []byte) (consumed int) {
 
 // take deals with the whole frames in data.
 func (c *conn) take(nc *netloop.Conn, data []byte) (consumed int) {
-	for frames := 1; ; frames++ {
+	var share netloop.Share
+	for {
 		switch {
 		case c.state == closed:
 			return len(data)
@@ -95,15 +96,12 @@ func (c *conn) take(nc *netloop.Conn, data []byte) (consumed int) {
 			return len(data)
 		}
 		nc.Loop().FlushUrgent()
-		if frames%maxTurnFrames == 0 { // the loop's other connections have their turn
+		if share.Used(nc) {
 			nc.Again()
 			return consumed
 		}
 	}
 }
-
-// maxTurnFrames is how many frames of one connection are dealt with in a turn of its loop.
-const maxTurnFrames = 64
 
 // handle deals with one frame. An error closes the connection.
 func (c *conn) handle(f *packet.Frame, kind packet.Opcode) error {

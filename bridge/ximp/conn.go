@@ -111,7 +111,7 @@ func (c *conn) OnOpen(nc *netloop.Conn) {
 
 // OnData implements netloop.Handler.
 func (c *conn) OnData(nc *netloop.Conn, data []byte) (consumed int) {
-	var share turnShare
+	share := netloop.Share{Every: 4} // each packet may ask for a page
 	for {
 		if c.state == closed {
 			return len(data)
@@ -139,7 +139,7 @@ func (c *conn) OnData(nc *netloop.Conn, data []byte) (consumed int) {
 		}
 		c.take(f, n)
 		c.ls.loop.FlushUrgent()
-		if share.used(nc) {
+		if share.Used(nc) {
 			nc.Again()
 			return consumed
 		}

@@ -68,7 +68,7 @@ func (c *conn) OnData(nc *netloop.Conn, data []byte) (consumed int) {
 
 // take deals with the whole packets in data.
 func (c *conn) take(nc *netloop.Conn, data []byte) (consumed int) {
-	var share turnShare
+	var share netloop.Share
 	for {
 		limit := c.ls.srv.cfg.MaxPacketSize
 		switch c.state {
@@ -108,7 +108,7 @@ func (c *conn) take(nc *netloop.Conn, data []byte) (consumed int) {
 			return len(data)
 		}
 		c.ls.loop.FlushUrgent()
-		if share.used(nc) {
+		if share.Used(nc) {
 			nc.Again()
 			return consumed
 		}

@@ -110,7 +110,7 @@ func (c *conn) unpark() {
 	}
 	q.releasing = false
 	q.holding = false
-	var share turnShare
+	var share netloop.Share
 	for q.parkedAt < len(q.parked) && !q.holding && c.state == connected {
 		f, n, err := packet.ReadFrame(q.parked[q.parkedAt:], 0)
 		if err == nil {
@@ -122,7 +122,7 @@ func (c *conn) unpark() {
 			return
 		}
 		c.ls.loop.FlushUrgent()
-		if !q.holding && share.used(c.nc) {
+		if !q.holding && share.Used(c.nc) {
 			q.holding = true
 			c.release()
 			return

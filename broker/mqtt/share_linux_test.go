@@ -28,7 +28,7 @@ func TestTurnShare(t *testing.T) {
 			var cfg setup
 			cfg.broker.MaxQueuedMessages = 1
 			cfg.loop = netloop.Config{Loops: 1, Now: func() time.Time {
-				return began.Add(time.Duration(clock.Add(int64(maxTurn)))) // whenever it is looked at, maxTurn has gone
+				return began.Add(time.Duration(clock.Add(int64(netloop.MaxTurn)))) // whenever it is looked at, MaxTurn has gone
 			}}
 			s := newServer(t, cfg)
 			slow := dialAs(s, "v5 id=slow clean rm=1")
