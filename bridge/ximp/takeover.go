@@ -123,5 +123,6 @@ func (c *conn) move(nc *netloop.Conn) {
 	}
 	c.notify("", c.user, &packet.Notify{ReConnect: n}, packet.IDReConnect)
 	c.state, c.heard, c.patience = moving, nc.Now(), cfg.DrainWait
+	c.endPause() // its own close is to be heard, and the wait to end
 	c.arm()
 }

@@ -76,8 +76,8 @@ func (c *conn) OnTimer(nc *netloop.Conn) {
 			return
 		}
 		if r := c.rare; r != nil && r.paused != 0 && r.paused <= now {
-			r.paused, c.heard = 0, now
-			nc.ResumeRead()
+			c.heard = now
+			c.endPause()
 		}
 	}
 	if nc.Paused() { // it is we who do not listen

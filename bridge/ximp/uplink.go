@@ -100,6 +100,14 @@ func (c *conn) measure(size int) {
 	}
 }
 
+// endPause has a client read from again that has published too fast.
+func (c *conn) endPause() {
+	if c.rare != nil && c.rare.paused != 0 {
+		c.rare.paused = 0
+		c.nc.ResumeRead()
+	}
+}
+
 // onChat publishes a chat message.
 func (c *conn) onChat(m *packet.Message, r *packet.ChatRequest, size int) {
 	name := chatTopic
