@@ -233,7 +233,7 @@ func TestReport(t *testing.T) {
 	if rep.OK() {
 		t.Error("got a report that is well")
 	}
-	for _, write := range []func(io.Writer) error{rep.WriteText, rep.WriteMarkdown} {
+	for _, write := range []func(io.Writer) error{rep.Table().WriteText, rep.Table().WriteMarkdown} {
 		var b strings.Builder
 		if err := write(&b); err != nil {
 			t.Fatal(err)

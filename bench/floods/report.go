@@ -3,11 +3,9 @@ package floods
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/holdfast-mqtt/holdfast/bench"
 )
@@ -130,29 +128,11 @@ func (r *Report) title() string {
 
 const note = "Figures are medians of the rounds. Loss is 1 - with/dummy: what the broker does of the flood beyond taking and reading it."
 
-// WriteText writes the report for people.
-func (r *Report) WriteText(w io.Writer) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n", r.title())
-	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, strings.Join(header, "\t"))
+// Table is the report for people.
+func (r *Report) Table() *bench.Table {
+	t := &bench.Table{Title: r.title(), Header: header, Note: note, Texts: []int{0, len(header) - 1}}
 	for i := range r.Rows {
-		fmt.Fprintln(t, strings.Join(r.Rows[i].cells(), "\t"))
+		t.Rows = append(t.Rows, r.Rows[i].cells())
 	}
-	_ = t.Flush() // into memory
-	fmt.Fprintf(&b, "\n%s\n", note)
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-// WriteMarkdown writes the report as a Markdown table.
-func (r *Report) WriteMarkdown(w io.Writer) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n| %s |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n", r.title(), strings.Join(header, " | "))
-	for i := range r.Rows {
-		fmt.Fprintf(&b, "| %s |\n", strings.Join(r.Rows[i].cells(), " | "))
-	}
-	fmt.Fprintf(&b, "\n%s\n", note)
-	_, err := io.WriteString(w, b.String())
-	return err
+	return t
 }

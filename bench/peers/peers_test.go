@@ -138,8 +138,8 @@ func TestRun(t *testing.T) {
 		t.Errorf("got scenarios %v, want three", seen)
 	}
 	for _, write := range []func(*bytes.Buffer) error{
-		func(b *bytes.Buffer) error { return r.WriteText(b) },
-		func(b *bytes.Buffer) error { return r.WriteMarkdown(b) },
+		func(b *bytes.Buffer) error { return r.Table().WriteText(b) },
+		func(b *bytes.Buffer) error { return r.Table().WriteMarkdown(b) },
 		func(b *bytes.Buffer) error { return json.NewEncoder(b).Encode(r) },
 	} {
 		var b bytes.Buffer

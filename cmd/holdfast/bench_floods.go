@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/holdfast-mqtt/holdfast/bench/floods"
@@ -48,14 +46,8 @@ func runBenchFloods(ctx context.Context, args []string, stdio Stdio) int {
 	if err := o.Validate(); err != nil {
 		return usageError(stdio, name, err)
 	}
-	if *format != "text" && *format != "json" && *format != "markdown" {
-		return usageError(stdio, name, fmt.Errorf("--format %q is neither text, json nor markdown", *format))
-	}
-	if o.Holdfast == "" {
-		var err error
-		if o.Holdfast, err = os.Executable(); err != nil {
-			return failure(stdio, name, fmt.Errorf("find this program: %w", err))
-		}
+	if code, done := readyReport(stdio, name, *format, &o.Holdfast); done {
+		return code
 	}
 	bar := newBenchBar(stdio.Err, "")
 	r, err := floods.Run(ctx, o, func(p floods.Progress) {
@@ -64,7 +56,7 @@ func runBenchFloods(ctx context.Context, args []string, stdio Stdio) int {
 	})
 	bar.clear()
 	if err == nil {
-		err = printFloods(stdio, r, *format)
+		err = printReport(stdio, r, *format)
 	}
 	if err == nil && *check && !r.OK() {
 		err = errors.New("a flood costs too much")
@@ -73,16 +65,4 @@ func runBenchFloods(ctx context.Context, args []string, stdio Stdio) int {
 		return failure(stdio, name, err)
 	}
 	return exitOK
-}
-
-func printFloods(stdio Stdio, r *floods.Report, format string) error {
-	switch format {
-	case "json":
-		e := json.NewEncoder(stdio.Out)
-		e.SetIndent("", "  ")
-		return e.Encode(r)
-	case "markdown":
-		return r.WriteMarkdown(stdio.Out)
-	}
-	return r.WriteText(stdio.Out)
 }

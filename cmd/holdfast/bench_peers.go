@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/holdfast-mqtt/holdfast/bench/peers"
@@ -44,14 +42,8 @@ func runBenchPeers(ctx context.Context, args []string, stdio Stdio) int {
 	if code, done := parse(fs, stdio, args); done {
 		return code
 	}
-	if *format != "text" && *format != "json" && *format != "markdown" {
-		return usageError(stdio, name, fmt.Errorf("--format %q is neither text, json nor markdown", *format))
-	}
-	if o.Holdfast == "" {
-		var err error
-		if o.Holdfast, err = os.Executable(); err != nil {
-			return failure(stdio, name, fmt.Errorf("find this program: %w", err))
-		}
+	if code, done := readyReport(stdio, name, *format, &o.Holdfast); done {
+		return code
 	}
 	bar := newBenchBar(stdio.Err, "")
 	r, err := peers.Run(ctx, o, func(p peers.Progress) {
@@ -69,16 +61,4 @@ func runBenchPeers(ctx context.Context, args []string, stdio Stdio) int {
 		return failure(stdio, name, err)
 	}
 	return exitOK
-}
-
-func printReport(stdio Stdio, r *peers.Report, format string) error {
-	switch format {
-	case "json":
-		e := json.NewEncoder(stdio.Out)
-		e.SetIndent("", "  ")
-		return e.Encode(r)
-	case "markdown":
-		return r.WriteMarkdown(stdio.Out)
-	}
-	return r.WriteText(stdio.Out)
 }

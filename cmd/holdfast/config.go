@@ -23,24 +23,14 @@ Passwords and queries in URLs of other services are shown as xxxxx.
 Exit codes: 0 valid, 1 the output could not be written, 2 a fault.
 `
 
-func runConfig(_ context.Context, args []string, stdio Stdio) int {
-	if len(args) == 0 {
-		fmt.Fprint(stdio.Err, configUsage)
-		return exitUsage
-	}
-	switch args[0] {
-	case "--help", "-h", "help":
-		fmt.Fprint(stdio.Out, configUsage)
-		return exitOK
-	case "show":
-		return configShow(args[1:], stdio)
-	case "check":
-		return configCheck(args[1:], stdio)
-	}
-	return usageError(stdio, "config", fmt.Errorf("%q is neither show nor check", args[0]))
+func runConfig(ctx context.Context, args []string, stdio Stdio) int {
+	return runSubcommand(ctx, args, stdio, "config", configUsage, []subcommand{
+		{"show", configShow},
+		{"check", configCheck},
+	})
 }
 
-func configShow(args []string, stdio Stdio) int {
+func configShow(_ context.Context, args []string, stdio Stdio) int {
 	fs := newFlagSet(stdio, "config show", "config show [flags]", "")
 	config.AddFlags(fs)
 	if code, done := parse(fs, stdio, args); done {
@@ -60,7 +50,7 @@ func configShow(args []string, stdio Stdio) int {
 	return exitOK
 }
 
-func configCheck(args []string, stdio Stdio) int {
+func configCheck(_ context.Context, args []string, stdio Stdio) int {
 	fs := newFlagSet(stdio, "config check", "config check FILE...", "")
 	if err := fs.Parse(args); err != nil || fs.Lookup("help").Changed || fs.NArg() == 0 {
 		if err == nil && fs.NArg() == 0 && !fs.Lookup("help").Changed {

@@ -40,20 +40,10 @@ Exit codes: 0 done, interrupted or -C reached, 1 failure (the text says why), 2 
 `
 
 func runMIOP(ctx context.Context, args []string, stdio Stdio) int {
-	if len(args) == 0 {
-		fmt.Fprint(stdio.Err, miopUsage)
-		return exitUsage
-	}
-	switch args[0] {
-	case "--help", "-h", "help":
-		fmt.Fprint(stdio.Out, miopUsage)
-		return exitOK
-	case "listen":
-		return runMIOPListen(ctx, args[1:], stdio)
-	case "upload":
-		return runMIOPUpload(ctx, args[1:], stdio)
-	}
-	return usageError(stdio, "miop", fmt.Errorf("%q is neither listen nor upload", args[0]))
+	return runSubcommand(ctx, args, stdio, "miop", miopUsage, []subcommand{
+		{"listen", runMIOPListen},
+		{"upload", runMIOPUpload},
+	})
 }
 
 // miopFlags say how to connect and bind.

@@ -67,3 +67,31 @@ func printOverview(w io.Writer) {
 		"Exit codes: 0 success, 1 failure, 2 wrong command line or configuration.\n")
 	fmt.Fprint(w, b.String())
 }
+
+// subcommand is one of a command's.
+type subcommand struct {
+	name string
+	run  func(ctx context.Context, args []string, stdio Stdio) int
+}
+
+// runSubcommand carries out the subcommand of a command that args begins with. usage is the command's help text.
+func runSubcommand(ctx context.Context, args []string, stdio Stdio, command, usage string, all []subcommand) int {
+	if len(args) == 0 {
+		fmt.Fprint(stdio.Err, usage)
+		return exitUsage
+	}
+	switch args[0] {
+	case "--help", "-h", "help":
+		fmt.Fprint(stdio.Out, usage)
+		return exitOK
+	}
+	var names []string
+	for _, s := range all {
+		if s.name == args[0] {
+			return s.run(ctx, args[1:], stdio)
+		}
+		names = append(names, s.name)
+	}
+	last := len(names) - 1
+	return usageError(stdio, command, fmt.Errorf("%q is neither %s nor %s", args[0], strings.Join(names[:last], ", "), names[last]))
+}

@@ -41,24 +41,12 @@ Exit codes: 0 done, 1 it could not be done, 2 wrong command line or configuratio
 `
 
 func runStore(ctx context.Context, args []string, stdio Stdio) int {
-	if len(args) == 0 {
-		fmt.Fprint(stdio.Err, storeUsage)
-		return exitUsage
-	}
-	switch args[0] {
-	case "--help", "-h", "help":
-		fmt.Fprint(stdio.Out, storeUsage)
-		return exitOK
-	case "stats":
-		return runStoreStats(ctx, args[1:], stdio)
-	case "check":
-		return runStoreCheck(ctx, args[1:], stdio)
-	case "backup":
-		return runStoreBackup(ctx, args[1:], stdio)
-	case "restore":
-		return runStoreRestore(ctx, args[1:], stdio)
-	}
-	return usageError(stdio, "store", fmt.Errorf("%q is neither stats, check, backup nor restore", args[0]))
+	return runSubcommand(ctx, args, stdio, "store", storeUsage, []subcommand{
+		{"stats", runStoreStats},
+		{"check", runStoreCheck},
+		{"backup", runStoreBackup},
+		{"restore", runStoreRestore},
+	})
 }
 
 // storeTool is a store that an operator looks at: a data directory, or a node's API. Methods block until they are done or

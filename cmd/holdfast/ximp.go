@@ -52,28 +52,14 @@ const ximpURL = "ximp://localhost:1885"
 const maxSecret = 16 << 10
 
 func runXIMP(ctx context.Context, args []string, stdio Stdio) int {
-	if len(args) == 0 {
-		fmt.Fprint(stdio.Err, ximpUsage)
-		return exitUsage
-	}
-	switch args[0] {
-	case "--help", "-h", "help":
-		fmt.Fprint(stdio.Out, ximpUsage)
-		return exitOK
-	case "login":
-		return runXIMPLogin(ctx, args[1:], stdio)
-	case "listen":
-		return runXIMPListen(ctx, args[1:], stdio)
-	case "chat":
-		return runXIMPChat(ctx, args[1:], stdio)
-	case "join":
-		return runXIMPJoin(ctx, args[1:], stdio)
-	case "say":
-		return runXIMPSay(ctx, args[1:], stdio)
-	case "status":
-		return runXIMPStatus(ctx, args[1:], stdio)
-	}
-	return usageError(stdio, "ximp", fmt.Errorf("%q is neither login, listen, chat, join, say nor status", args[0]))
+	return runSubcommand(ctx, args, stdio, "ximp", ximpUsage, []subcommand{
+		{"login", runXIMPLogin},
+		{"listen", runXIMPListen},
+		{"chat", runXIMPChat},
+		{"join", runXIMPJoin},
+		{"say", runXIMPSay},
+		{"status", runXIMPStatus},
+	})
 }
 
 // ximpFlags say how to connect and as whom.
