@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/holdfast-mqtt/holdfast/broker/login"
 	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 	"github.com/holdfast-mqtt/holdfast/internal/memnet"
+	"github.com/holdfast-mqtt/holdfast/internal/wiretest"
 	"github.com/holdfast-mqtt/holdfast/storage/memory"
 )
 
@@ -140,21 +140,15 @@ func (w waiting) Published(r broker.Result) { w.result <- r }
 
 // client is one end of a Network Connection, with a goroutine that reads.
 type client struct {
-	t    testing.TB
-	nc   net.Conn
-	done chan struct{}
-
-	// guarded by mu
-	mu      sync.Mutex
-	in      []byte
-	ended   bool
-	arrived chan struct{} // closed and replaced whenever something has changed
+	t  testing.TB
+	nc net.Conn
+	*wiretest.Reader
 }
 
 // newClient connects to s. The connection is closed at the end of the test.
 func newClient(s *testServer) *client {
-	c := &client{t: s.t, nc: s.dial(), done: make(chan struct{}), arrived: make(chan struct{})}
-	go c.read()
+	c := &client{t: s.t, nc: s.dial(), Reader: wiretest.NewReader()}
+	go c.Run(c.nc)
 	s.t.Cleanup(c.close)
 	return c
 }
@@ -172,25 +166,7 @@ func bound(s *testServer, props ...string) *client {
 
 func (c *client) close() {
 	c.nc.Close()
-	<-c.done
-}
-
-func (c *client) read() {
-	defer close(c.done)
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := c.nc.Read(buf)
-		c.mu.Lock()
-		c.in = append(c.in, buf[:n]...)
-		c.ended = err != nil
-		close(c.arrived)
-		c.arrived = make(chan struct{})
-		c.mu.Unlock()
-		if err != nil {
-			c.nc.Close()
-			return
-		}
-	}
+	<-c.Done()
 }
 
 // send writes b. That the server has closed meanwhile is for the test to see.
@@ -214,45 +190,36 @@ func (c *client) do(v packet.Version, op packet.Opcode, props []string, want ...
 
 func (c *client) ack(n int) { c.send(frame(5, packet.MsgAck, []string{fmt.Sprint("ack:", n)})) }
 
-// next takes the next frame, copied. ok is false if there is none at present; then ended tells that there never will be.
-func (c *client) next() (f packet.Frame, ok, ended bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	f, n, err := packet.ReadFrame(c.in)
-	if err != nil {
-		c.t.Errorf("the server has sent % x: %v", c.in[:min(len(c.in), 64)], err)
-		c.in = nil
+// cut takes a frame, copied, off what has come.
+func (c *client) cut(f *packet.Frame) func(in []byte) int {
+	return func(in []byte) int {
+		got, n, err := packet.ReadFrame(in)
+		if err != nil {
+			c.t.Errorf("the server has sent % x: %v", in[:min(len(in), 64)], err)
+			return -1
+		}
+		if n > 0 {
+			*f = got
+			f.Props, f.Data = append(packet.Props(nil), f.Props...), append([]byte(nil), f.Data...)
+		}
+		return n
 	}
-	if n == 0 || err != nil {
-		return f, false, c.ended
-	}
-	f.Props, f.Data = append(packet.Props(nil), f.Props...), append([]byte(nil), f.Data...)
-	if c.in = c.in[n:]; len(c.in) == 0 {
-		c.in = nil
-	}
-	return f, true, false
 }
 
-// wait is next, waiting for a frame or the connection's end.
+// next takes the next frame. ok is false if there is none at present; then ended tells that there never will be.
+func (c *client) next() (f packet.Frame, ok, ended bool) {
+	ok, ended = c.Take(c.cut(&f))
+	return f, ok, ended
+}
+
+// wait waits for the next frame or the connection's end.
 func (c *client) wait() (f packet.Frame, ok bool) {
 	c.t.Helper()
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	for {
-		c.mu.Lock()
-		arrived := c.arrived
-		c.mu.Unlock()
-		f, ok, ended := c.next()
-		if ok || ended {
-			return f, ok
-		}
-		select {
-		case <-arrived:
-		case <-timer.C:
-			c.t.Errorf("nothing came for %v", limit)
-			return f, false
-		}
+	ok, late := c.Await(limit, c.cut(&f))
+	if late {
+		c.t.Errorf("nothing came for %v", limit)
 	}
+	return f, ok
 }
 
 // line is wait, rendered; "EOF" stands for the connection's end.

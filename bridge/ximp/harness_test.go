@@ -13,6 +13,7 @@ import (
 	mqtt "github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
 	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 	"github.com/holdfast-mqtt/holdfast/internal/memnet"
+	"github.com/holdfast-mqtt/holdfast/internal/wiretest"
 	"github.com/holdfast-mqtt/holdfast/storage/memory"
 )
 
@@ -162,9 +163,9 @@ func (s *testServer) publishMessage(m *broker.Message) {
 
 // client is one end of a Network Connection, with a goroutine that reads.
 type client struct {
-	t       testing.TB
-	nc      net.Conn
-	done    chan struct{}
+	t  testing.TB
+	nc net.Conn
+	*wiretest.Reader
 	header  packet.Header
 	key     packet.Key // of what is sent and comes
 	loginAs packet.Key // of LoginResp; empty is key
@@ -172,45 +173,22 @@ type client struct {
 	sn      uint64
 	first   bool // the header has been sent
 	magic   bool // an answer had the magic
-
-	mu      sync.Mutex // guards the rest
-	in      []byte
-	ended   bool
-	arrived chan struct{} // closed and replaced whenever something has changed
 }
 
 // connect dials. The connection is closed at the end of the test.
 func (s *testServer) connect(user string) *client {
 	c := &client{
-		t: s.t, nc: s.dial(), done: make(chan struct{}), arrived: make(chan struct{}), user: user,
+		t: s.t, nc: s.dial(), Reader: wiretest.NewReader(), user: user,
 		header: packet.Header{Version: 1, ClientVersion: 102, App: testAppID},
 	}
-	go c.read()
+	go c.Run(c.nc)
 	s.t.Cleanup(c.close)
 	return c
 }
 
 func (c *client) close() {
 	c.nc.Close()
-	<-c.done
-}
-
-func (c *client) read() {
-	defer close(c.done)
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := c.nc.Read(buf)
-		c.mu.Lock()
-		c.in = append(c.in, buf[:n]...)
-		c.ended = err != nil
-		close(c.arrived)
-		c.arrived = make(chan struct{})
-		c.mu.Unlock()
-		if err != nil {
-			c.nc.Close()
-			return
-		}
-	}
+	<-c.Done()
 }
 
 // write sends bytes. That the server has closed meanwhile is for the test to see.
@@ -239,30 +217,23 @@ func (c *client) request(id packet.ID, r packet.Request) uint64 {
 // frame waits for the next packet. ok is false at the connection's end.
 func (c *client) frame() (f packet.Frame, ok bool) {
 	c.t.Helper()
-	limit := time.NewTimer(3 * time.Hour) // in a bubble that is no time; a hang elsewhere ends with the test's time
-	defer limit.Stop()
-	for {
-		c.mu.Lock()
-		arrived := c.arrived
-		f, n, err := packet.ReadAnswer(c.in, 0)
+	// In a bubble three hours are no time; a hang elsewhere ends with the test's time.
+	ok, late := c.Await(3*time.Hour, func(in []byte) int {
+		got, n, err := packet.ReadAnswer(in, 0)
 		if err != nil {
-			c.t.Errorf("the server has sent % x: %v", c.in[:min(len(c.in), 64)], err)
+			c.t.Errorf("the server has sent % x: %v", in[:min(len(in), 64)], err)
+			return -1
 		}
 		if n > 0 {
+			f = got
 			f.Body = append([]byte(nil), f.Body...)
-			c.in = c.in[n:]
 		}
-		ended := c.ended
-		c.mu.Unlock()
-		if n > 0 || ended || err != nil {
-			return f, n > 0
-		}
-		select {
-		case <-arrived:
-		case <-limit.C:
-			c.t.Fatal("nothing comes")
-		}
+		return n
+	})
+	if late {
+		c.t.Fatal("nothing comes")
 	}
+	return f, ok
 }
 
 // next waits for the next message, heartbeats left out; nil is the connection's end.
@@ -305,10 +276,8 @@ func (c *client) open(f packet.Frame, key packet.Key) *packet.Message {
 func (c *client) quiet() {
 	c.t.Helper()
 	synctest.Wait()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.in) > 0 {
-		c.t.Errorf("got % x, want nothing", c.in)
+	if in := c.Waiting(); len(in) > 0 {
+		c.t.Errorf("got % x, want nothing", in)
 	}
 }
 

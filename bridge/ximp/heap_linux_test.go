@@ -2,12 +2,10 @@ package ximp
 
 import (
 	"fmt"
-	"net"
-	"runtime"
-	"syscall"
 	"testing"
 
 	"github.com/holdfast-mqtt/holdfast/bridge/ximp/packet"
+	"github.com/holdfast-mqtt/holdfast/internal/wiretest"
 )
 
 // heapPerConnection bounds the live heap, in bytes, of an idle connection of a device with a Session that lasts and with a
@@ -16,62 +14,26 @@ const heapPerConnection = 1500
 
 // TestHeapPerConnection asserts the memory budget of an idle connection.
 func TestHeapPerConnection(t *testing.T) {
-	const warm, connections = 200, 3000
 	s := newServer(t, setup{})
-	fds := make([]int, 0, warm+connections)
-	defer func() {
-		for _, fd := range fds {
-			_ = syscall.Close(fd)
-		}
-	}()
-	grow := func(n int) {
-		for range n {
-			fds = append(fds, rawClient(t, s.addr, len(fds)))
-		}
-	}
-	grow(warm) // what is shared is made
-	before := liveHeap()
-	grow(connections)
-	per := (liveHeap() - before) / connections
+	per, all := wiretest.HeapPerConnection(t, s.addr, 3000, func(fd wiretest.Descriptor, i int) { rawLogin(t, fd, i) })
 	t.Logf("%d bytes of live heap per connection", per)
 	if per > heapPerConnection {
 		t.Errorf("%d bytes of live heap per connection, want at most %d", per, heapPerConnection)
 	}
-	if got := s.broker.Stats().Connected; got != warm+connections {
-		t.Errorf("%d are connected, want %d", got, warm+connections)
+	if got := s.broker.Stats().Connected; got != int64(all) {
+		t.Errorf("%d are connected, want %d", got, all)
 	}
 }
 
-func liveHeap() int {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int(m.HeapAlloc)
-}
-
-// rawClient logs in with a bare descriptor, which costs this process no heap.
-func rawClient(t *testing.T, addr string, i int) int {
-	tcp, err := net.ResolveTCPAddr("tcp4", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	to := &syscall.SockaddrInet4{Port: tcp.Port}
-	copy(to.Addr[:], tcp.IP.To4())
-	if err := syscall.Connect(fd, to); err != nil {
-		t.Fatal(err)
-	}
+// rawLogin logs in with a bare descriptor.
+func rawLogin(t *testing.T, fd wiretest.Descriptor, i int) {
 	user := fmt.Sprintf("user-%06d", i)
 	buf := make([]byte, 1024)
 	exchange := func(b []byte) *packet.Response {
-		if _, err := syscall.Write(fd, b); err != nil {
+		if _, err := fd.Write(b); err != nil {
 			t.Fatal(err)
 		}
-		n, err := syscall.Read(fd, buf)
+		n, err := fd.Read(buf)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,5 +54,4 @@ func rawClient(t *testing.T, addr string, i int) int {
 	if r.Login == nil {
 		t.Fatalf("got %+v, want LoginResp", r)
 	}
-	return fd
 }

@@ -134,7 +134,9 @@ func (c *conn) putRoomNotify(room []byte, d *packet.RoomDown, sender string, id 
 }
 
 // roomOf is the room that a message was published to.
-func roomOf(m *broker.Message) string { return bridge.Unescape(strings.TrimPrefix(m.TopicName, roomPrefix)) }
+func roomOf(m *broker.Message) string {
+	return bridge.Unescape(strings.TrimPrefix(m.TopicName, roomPrefix))
+}
 
 // roomMessageOf is a message as clients read it.
 func (c *conn) roomMessageOf(t *roomMessage) *packet.RoomMessage {

@@ -1,13 +1,13 @@
 package mqtt
 
 import (
-	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
 	"github.com/holdfast-mqtt/holdfast/broker/netloop"
+	"github.com/holdfast-mqtt/holdfast/internal/wiretest"
 )
 
 // badPacket is what a connected client must not send. The answer is "" where
@@ -275,27 +275,18 @@ func TestClaims(t *testing.T) {
 			cs = append(cs, dialAs(s, "v5 clean"))
 		}
 		synctest.Wait()
-		before := liveHeap()
+		before := wiretest.LiveHeap()
 		for _, c := range cs {
 			c.send(mustRaw(`30 ff ff ff 7f 00 01 "t" 00 "payload"`))
 		}
 		synctest.Wait()
-		if grown := liveHeap() - before; grown > budget {
+		if grown := wiretest.LiveHeap() - before; grown > budget {
 			t.Errorf("%d claims of 256 MiB cost %d bytes, want at most %d", clients, grown, budget)
 		}
 		if got := s.broker.Stats().Connected; got != clients {
 			t.Errorf("%d clients are connected, want %d", got, clients)
 		}
 	})
-}
-
-// liveHeap is the size in bytes of what the garbage collector leaves.
-func liveHeap() int64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
 }
 
 // TestSlowSenders sends a CONNECT of nearly 64 KiB and a large PUBLISH one byte

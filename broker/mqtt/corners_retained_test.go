@@ -13,6 +13,7 @@ import (
 	"github.com/holdfast-mqtt/holdfast/broker"
 	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
 	"github.com/holdfast-mqtt/holdfast/broker/netloop"
+	"github.com/holdfast-mqtt/holdfast/internal/wiretest"
 )
 
 // TestMillionRetained has a million retained messages, and two subscribers that
@@ -38,7 +39,7 @@ func manyRetained(t *testing.T, loop netloop.Config, messages int) {
 	retainMany(t, s, messages)
 	all := newReader(t, s, "v4 id=all clean", messages)
 	some := newReader(t, s, "v4 id=some clean", messages/2)
-	before := liveHeap()
+	before := wiretest.LiveHeap()
 	all.subscribe("#")
 	some.subscribe("a/+/c")
 	<-all.paused
@@ -46,7 +47,7 @@ func manyRetained(t *testing.T, loop netloop.Config, messages int) {
 	for range roundTrips {
 		other.do("ping", "PINGRESP")
 	}
-	if grown := liveHeap() - before; grown > heapBudget {
+	if grown := wiretest.LiveHeap() - before; grown > heapBudget {
 		t.Errorf("two answers under way have the live heap grow by %d bytes, want at most %d", grown, heapBudget)
 	}
 	close(all.goOn)

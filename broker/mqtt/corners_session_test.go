@@ -47,7 +47,7 @@ func TestSessionPresent(t *testing.T) {
 					}
 					if end != "takeover" {
 						a.do(end)
-						<-a.done
+						<-a.Done()
 					}
 					p.checkPresent(name, s, id, second.words, present)
 				}

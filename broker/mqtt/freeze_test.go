@@ -9,6 +9,7 @@ import (
 	"github.com/holdfast-mqtt/holdfast/broker"
 	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
 	"github.com/holdfast-mqtt/holdfast/broker/netloop"
+	"github.com/holdfast-mqtt/holdfast/internal/wiretest"
 )
 
 // sending is a client that writes on a goroutine of its own, as far as the
@@ -86,7 +87,7 @@ func sendFreeze(t *testing.T, version string) {
 	frozen.do("sub id=1 t,1", "SUBACK 1 01")
 	deaf.do("sub id=1 q", "SUBACK 1 00")
 	well.do("sub id=1 t,1 other,1", "SUBACK 1 01 01")
-	before := liveHeap()
+	before := wiretest.LiveHeap()
 	frozen.freeze(true)
 	deaf.freeze(true)
 	slowed := sendAll(t, dialAs(s, version+" id=slowed clean"), "t", 1, messages, size)
@@ -116,7 +117,7 @@ func sendFreeze(t *testing.T, version string) {
 	if got < messages+acked {
 		t.Errorf("the subscriber that reads has %d messages, want at least %d", got, messages+acked)
 	}
-	if grown := liveHeap() - before; grown > heapBudget {
+	if grown := wiretest.LiveHeap() - before; grown > heapBudget {
 		t.Errorf("the live heap has grown by %d bytes, want at most %d", grown, heapBudget)
 	}
 

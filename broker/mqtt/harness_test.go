@@ -3,7 +3,6 @@ package mqtt
 import (
 	"context"
 	"net"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
 	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 	"github.com/holdfast-mqtt/holdfast/internal/memnet"
+	"github.com/holdfast-mqtt/holdfast/internal/wiretest"
 	"github.com/holdfast-mqtt/holdfast/storage/memory"
 )
 
@@ -121,44 +121,20 @@ type client struct {
 	t       testing.TB
 	nc      net.Conn
 	version packet.Version
-	done    chan struct{}
-
-	// guarded by mu
-	mu      sync.Mutex
-	in      []byte
-	ended   bool
-	frozen  bool          // read by pull only
-	arrived chan struct{} // closed and replaced whenever something has changed
+	frozen  bool // read by pull only
+	*wiretest.Reader
 }
 
 // newClient connects to s. The connection is closed at the end of the test.
 func newClient(s *testServer, v packet.Version) *client {
-	c := &client{t: s.t, nc: s.dial(), version: v, done: make(chan struct{}), arrived: make(chan struct{})}
-	go c.read()
+	c := &client{t: s.t, nc: s.dial(), version: v, Reader: wiretest.NewReader()}
+	go c.Run(c.nc)
 	s.t.Cleanup(func() {
 		c.freeze(false)
 		c.nc.Close()
-		<-c.done
+		<-c.Done()
 	})
 	return c
-}
-
-func (c *client) read() {
-	defer close(c.done)
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := c.nc.Read(buf)
-		c.mu.Lock()
-		c.in = append(c.in, buf[:n]...)
-		c.ended = err != nil
-		close(c.arrived)
-		c.arrived = make(chan struct{})
-		c.mu.Unlock()
-		if err != nil {
-			c.nc.Close()
-			return
-		}
-	}
 }
 
 // freeze stops and resumes reading, in memory and where pull reads.
@@ -178,42 +154,33 @@ func (c *client) send(b []byte) {
 // next takes the next packet, its body copied. ok is false if there is none at
 // present; then ended tells that there never will be.
 func (c *client) next() (f packet.Frame, ok, ended bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	f, n, err := packet.ReadFrame(c.in, 0)
-	if err != nil {
-		c.t.Errorf("the server has sent % x: %v", c.in[:min(len(c.in), 64)], err)
-		c.in = nil
-	}
-	if n == 0 || err != nil {
-		return f, false, c.ended
-	}
-	f.Body = append([]byte(nil), f.Body...)
-	if c.in = c.in[n:]; len(c.in) == 0 {
-		c.in = nil
-	}
-	return f, true, false
+	ok, ended = c.Take(c.cut(&f))
+	return f, ok, ended
 }
 
 // wait is next, waiting for a packet or the connection's end for patience.
 func (c *client) wait() (f packet.Frame, ok bool) {
 	c.t.Helper()
-	limit := time.NewTimer(patience)
-	defer limit.Stop()
-	for {
-		c.mu.Lock()
-		arrived := c.arrived
-		c.mu.Unlock()
-		f, ok, ended := c.next()
-		if ok || ended {
-			return f, ok
+	ok, late := c.Await(patience, c.cut(&f))
+	if late {
+		c.t.Errorf("nothing came for %v", patience)
+	}
+	return f, ok
+}
+
+// cut takes a packet, its body copied, off what has come.
+func (c *client) cut(f *packet.Frame) func(in []byte) int {
+	return func(in []byte) int {
+		got, n, err := packet.ReadFrame(in, 0)
+		if err != nil {
+			c.t.Errorf("the server has sent % x: %v", in[:min(len(in), 64)], err)
+			return -1
 		}
-		select {
-		case <-arrived:
-		case <-limit.C:
-			c.t.Errorf("nothing came for %v", patience)
-			return f, false
+		if n > 0 {
+			*f = got
+			f.Body = append([]byte(nil), f.Body...)
 		}
+		return n
 	}
 }
 

@@ -2,11 +2,11 @@ package mqtt
 
 import (
 	"fmt"
-	"net"
-	"syscall"
+	"io"
 	"testing"
 
 	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
+	"github.com/holdfast-mqtt/holdfast/internal/wiretest"
 )
 
 // heapPerConnection bounds the live heap, in bytes, of an idle connection with
@@ -16,50 +16,19 @@ const heapPerConnection = 640
 
 // TestHeapPerConnection asserts the memory budget of an idle connection.
 func TestHeapPerConnection(t *testing.T) {
-	const connections = 5000
 	s := newServer(t, setup{})
-	addr := s.addr
-	var fds []int
-	defer func() {
-		for _, fd := range fds {
-			_ = syscall.Close(fd)
-		}
-	}()
-	grow := func(n int) {
-		for range n {
-			fds = append(fds, rawClient(t, addr, len(fds)))
-		}
-	}
-	grow(200) // what is shared is made
-	fds = append(make([]int, 0, connections+200), fds...)
-	before := liveHeap()
-	grow(connections)
-	per := (liveHeap() - before) / connections
+	per, all := wiretest.HeapPerConnection(t, s.addr, 5000, func(fd wiretest.Descriptor, i int) { rawLogin(t, fd, i) })
 	t.Logf("%d bytes of live heap per connection", per)
 	if per > heapPerConnection {
 		t.Errorf("%d bytes of live heap per connection, want at most %d", per, heapPerConnection)
 	}
-	if got := s.broker.Stats().Subscriptions; got != connections+200 {
-		t.Errorf("%d subscriptions, want %d", got, connections+200)
+	if got := s.broker.Stats().Subscriptions; got != int64(all) {
+		t.Errorf("%d subscriptions, want %d", got, all)
 	}
 }
 
-// rawClient connects and subscribes with a bare descriptor, which costs this
-// process no heap.
-func rawClient(t *testing.T, addr string, i int) int {
-	tcp, err := net.ResolveTCPAddr("tcp4", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	to := &syscall.SockaddrInet4{Port: tcp.Port}
-	copy(to.Addr[:], tcp.IP.To4())
-	if err := syscall.Connect(fd, to); err != nil {
-		t.Fatal(err)
-	}
+// rawLogin connects and subscribes with a bare descriptor.
+func rawLogin(t *testing.T, fd wiretest.Descriptor, i int) {
 	_, connect, err := encodeConnect(fmt.Sprintf("v4 id=device-%06d clean ka=600", i))
 	if err != nil {
 		t.Fatal(err)
@@ -68,16 +37,11 @@ func rawClient(t *testing.T, addr string, i int) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := syscall.Write(fd, append(connect, sub...)); err != nil {
+	if _, err := fd.Write(append(connect, sub...)); err != nil {
 		t.Fatal(err)
 	}
 	var answer [9]byte // CONNACK and SUBACK
-	for n := 0; n < len(answer); {
-		k, err := syscall.Read(fd, answer[n:])
-		if err != nil || k == 0 {
-			t.Fatalf("read: %d bytes, %v", k, err)
-		}
-		n += k
+	if _, err := io.ReadFull(fd, answer[:]); err != nil {
+		t.Fatal(err)
 	}
-	return fd
 }

@@ -149,7 +149,7 @@ func attempt(s *testServer, version, role, what string) byte {
 	c := dialAs(s, connect)
 	defer func() {
 		c.nc.Close()
-		<-c.done
+		<-c.Done()
 	}()
 	first, second := c.attempt(s, verb, name, qos), byte('x')
 	if first != 'x' {

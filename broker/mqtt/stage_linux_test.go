@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
+	"github.com/holdfast-mqtt/holdfast/internal/wiretest"
 )
 
 // epollStage plays on the epoll loops with a clock of its own, in no real time.
@@ -60,7 +61,7 @@ func (st *epollStage) dial() net.Conn {
 }
 
 func (st *epollStage) newClient(v packet.Version) *client {
-	c := &client{t: st.t, nc: st.dial(), version: v, done: make(chan struct{}), arrived: make(chan struct{})}
+	c := &client{t: st.t, nc: st.dial(), version: v, Reader: wiretest.NewReader()}
 	st.clients = append(st.clients, c)
 	st.t.Cleanup(func() { c.nc.Close() })
 	return c
@@ -106,9 +107,9 @@ func (st *epollStage) shutdown() {
 		close(done)
 	}()
 	for _, c := range st.clients {
-		if !c.ended {
+		if !c.Ended() {
 			_ = c.nc.SetReadDeadline(time.Now().Add(patience))
-			c.read()
+			c.Run(c.nc)
 		}
 	}
 	<-done
@@ -117,7 +118,7 @@ func (st *epollStage) shutdown() {
 // pull takes what has arrived, for a client without a goroutine that reads, and
 // tells whether that is anything new.
 func (c *client) pull() (moved bool) {
-	if c.ended || c.frozen {
+	if c.Ended() || c.frozen {
 		return false
 	}
 	rc, err := c.nc.(*net.UnixConn).SyscallConn()
@@ -136,12 +137,11 @@ func (c *client) pull() (moved bool) {
 		case err == nil && readErr == unix.EAGAIN:
 			return moved
 		case err == nil && readErr == nil && n > 0:
-			c.in = append(c.in, buf[:n]...)
+			c.Feed(buf[:n])
 			moved = true
 			continue
 		}
-		c.ended = true // by the server, or because the script has closed it
-		close(c.done)
+		c.End() // by the server, or because the script has closed it
 		c.nc.Close()
 		return true
 	}

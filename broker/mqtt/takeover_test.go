@@ -45,7 +45,7 @@ func takeoverRace(t *testing.T, loop netloop.Config, connect string, resumes boo
 		cs = append(cs, c)
 		go func() {
 			c.send(b)
-			<-c.done
+			<-c.Done()
 			ends <- c
 		}()
 	}
