@@ -58,7 +58,7 @@ func (c *conn) onConnected(r broker.Connected) {
 	case errors.Is(r.Err, broker.ErrTakenOver):
 		c.refuse(n.sn, packet.CodeElsewhere, packet.CodeElsewhere.String())
 		return
-	case errors.Is(r.Err, broker.ErrStoreFull):
+	case errors.Is(r.Err, broker.ErrStoreFull), errors.Is(r.Err, broker.ErrQuotaExceeded):
 		c.refuse(n.sn, packet.CodeOverloaded, "try again later")
 		return
 	case r.Err != nil:

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/holdfast-mqtt/holdfast/bridge/ximp/packet"
+	"github.com/holdfast-mqtt/holdfast/broker"
 	"github.com/holdfast-mqtt/holdfast/broker/login"
 )
 
@@ -27,5 +28,16 @@ func TestTurnedAway(t *testing.T) {
 		}
 		pool.TurnAway(false)
 		s.connect("alice").initLogin(nil)
+	})
+}
+
+// TestAppFull: a client that its App has no room for is to try later. One that takes over its own connection is let in.
+func TestAppFull(t *testing.T) {
+	limits := func(string) broker.AppLimits { return broker.AppLimits{MaxConnections: 1} }
+	inBubble(t, setup{broker: broker.Config{AppLimits: limits}}, func(s *testServer) {
+		s.connect("alice").login("d")
+		bob := s.connect("bob")
+		bob.wantError(bob.sendLogin(bob.initLogin(nil), "d"), packet.CodeOverloaded)
+		s.connect("alice").login("d")
 	})
 }
