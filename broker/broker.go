@@ -30,6 +30,7 @@ type Broker struct {
 	takeovers      atomic.Uint64
 	slowEnded      atomic.Uint64
 	fruitlessEnded atomic.Uint64
+	kicked         atomic.Uint64
 	hookPanics     [hookKinds]atomic.Uint64
 	relief         relief
 
@@ -214,6 +215,7 @@ func (b *Broker) Stats() Stats {
 		SlowEnded: b.slowEnded.Load(),
 
 		FruitlessEnded: b.fruitlessEnded.Load(),
+		Kicked:         b.kicked.Load(),
 		Flash:          b.flash.count.Load(),
 		FlashBytes:     b.flash.bytes.Load(),
 		HookPanics:     make(map[string]uint64, hookKinds),

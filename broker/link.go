@@ -48,7 +48,7 @@ type Link interface {
 	// Yield asks the front to call Session.Resume in another turn.
 	Yield(via any)
 	// End closes the connection for a reason which is none of the client's doing
-	// in this moment: taken over, kicked, too slow. It returns at once.
+	// in this moment: taken over, kicked, too slow. It returns at once. It may be called more than once.
 	End(reason error)
 }
 
@@ -69,6 +69,12 @@ var (
 	// ErrFruitless means that a client has fetched its messages again and again and
 	// acknowledged none.
 	ErrFruitless = errors.New("client acknowledges nothing")
+	// ErrKicked means that an operator has ended the connection; see Broker.Kick.
+	ErrKicked = errors.New("ended by an operator")
+	// ErrNotConnected means that a client has no connection.
+	ErrNotConnected = errors.New("client is not connected")
+	// ErrNoApp means that there is no App of that name.
+	ErrNoApp = errors.New("no such App")
 	// ErrNotAuthorized means that the client may not do so.
 	ErrNotAuthorized = errors.New("not authorized")
 	// ErrStale means that a newer connection owns the Session.

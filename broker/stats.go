@@ -75,6 +75,7 @@ type Stats struct {
 	SlowEnded uint64 // connections ended because they held up publishers
 
 	FruitlessEnded uint64 // connections ended because their client acknowledges nothing
+	Kicked         uint64 // connections ended by operators
 	Flash          int64  // Sessions whose client may come back soon
 	FlashBytes     int64
 	Dropped        map[string]uint64

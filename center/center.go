@@ -6,6 +6,7 @@
 //	GET  /v1/store/stats    a StoreReport as JSON; with ?usage=true all that is stored is counted
 //	POST /v1/store/check    a CheckLine of JSON for each event, the last one with the result
 //	GET  /v1/store/backup   a backup; broken off if it can't be completed
+//	POST /v1/clients/kick   ends the connection of a client, and answers with Kicked
 //
 // Everything else gets an [Error] as JSON. There is no authentication: `holdfast serve` listens on
 // loopback only, unless it is told otherwise.
@@ -58,9 +59,10 @@ type Server struct {
 	http *http.Server
 	log  *slog.Logger
 
-	stores storeAPI
-	state  atomic.Int32 // a State
-	load   atomic.Pointer[Load]
+	stores  storeAPI
+	clients atomic.Pointer[Clients]
+	state   atomic.Int32 // a State
+	load    atomic.Pointer[Load]
 }
 
 // New returns a Server in state Starting. It listens nowhere yet.
@@ -125,6 +127,7 @@ func (s *Server) routes(c Config) http.Handler {
 		Timeout:             readTimeout,
 	}))
 	s.storeRoutes(mux)
+	s.clientRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { writeError(w, errNotFound) })
 	return mux
 }

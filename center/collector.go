@@ -131,6 +131,7 @@ func (c *Collector) collectBroker(emit emitFunc) {
 	emit(takeoversTotal, float64(st.Takeovers))
 	emit(closedTotal, float64(st.SlowEnded), "slow_consumer")
 	emit(closedTotal, float64(st.FruitlessEnded), "acknowledges_nothing")
+	emit(closedTotal, float64(st.Kicked), "kicked")
 	emit(interceptedTotal, float64(st.Rejected), "rejected")
 	emit(interceptedTotal, float64(st.Discarded), "dropped")
 	for kind, n := range st.HookPanics {

@@ -63,10 +63,15 @@ func sdk(r io.Reader) (lines []string) {
 	}
 }
 
-// The SDK follows the stream to its end when its Session is taken over or the server goes down, and one that reads all
+// The SDK follows the stream to its end when its Session is taken over or ended or the server goes down, and one that reads all
 // frames is told why.
 func TestDialects(t *testing.T) {
 	takeOver := func(s *testServer) { bound(s, alice) }
+	kick := func(s *testServer) {
+		if err := s.broker.Kick("miop-7", "m:alice", false); err != nil {
+			t.Errorf("Kick: %v", err)
+		}
+	}
 	for _, tt := range []struct {
 		name  string
 		cfg   Config
@@ -75,6 +80,7 @@ func TestDialects(t *testing.T) {
 		want  []string
 	}{
 		{"kd.push, taken over", Config{MoveTo: "other:80"}, nil, takeOver, []string{"6 id:7 r:0", "3 ack:1 21 bytes", "1"}},
+		{"kd.push, kicked", Config{}, nil, kick, []string{"6 id:7 r:0", "3 ack:1 21 bytes", "1"}},
 		{"kd.push, server down", Config{MoveTo: "other:80"}, nil, (*testServer).shutdown, []string{"6 id:7 r:0", "3 ack:1 21 bytes", "1"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -117,6 +123,9 @@ func TestDialects(t *testing.T) {
 	handshake := frame(5, packet.Handshake, []string{"a:b"})
 	full("profile, taken over", Config{Profile: Profile{Full: true}}, nil, takeOver, "Kick id:7 u:alice@7 r:1")
 	full("handshake, taken over", Config{}, handshake, takeOver, "Kick id:7 u:alice@7 r:1")
+	full("profile, kicked", Config{Profile: Profile{Full: true}}, nil, kick, "Kick id:7 u:alice@7 r:2")
+	full("handshake, kicked", Config{}, handshake, kick, "Kick id:7 u:alice@7 r:2")
+	full("neither, kicked", Config{}, nil, kick)
 	full("server down", Config{MoveTo: "other:80"}, handshake, (*testServer).shutdown, "Migrate id:7 addr:other:80")
 	full("server down, nowhere to go", Config{}, handshake, (*testServer).shutdown)
 	full("neither", Config{MoveTo: "other:80"}, nil, (*testServer).shutdown)

@@ -74,6 +74,8 @@ func (c *conn) kick(b *bind, reason error) {
 	switch {
 	case errors.Is(reason, broker.ErrTakenOver):
 		r = packet.KickTakenOver
+	case errors.Is(reason, broker.ErrKicked):
+		r = packet.KickByOperator
 	case errors.Is(reason, broker.ErrClosed):
 		c.putMigrate(b)
 	}

@@ -111,3 +111,29 @@ func TestTakeoversAreBounded(t *testing.T) {
 		t.Errorf("got %d keys, want at most %d", len(to.young)+len(to.old), 2*maxTakeovers)
 	}
 }
+
+// kick ends a client's connection as an operator does.
+func (s *testServer) kick(clientID string) {
+	s.t.Helper()
+	if err := s.broker.Kick(testApp, clientID, false); err != nil {
+		s.t.Fatalf("Kick: %v", err)
+	}
+}
+
+// TestKick: a client that an operator has kicked is told nothing. Its Session is as it was, and its next login does not wait.
+func TestKick(t *testing.T) {
+	inBubble(t, setup{}, func(s *testServer) {
+		c := s.connect("alice").login("d")
+		s.kick("x:alice:mobile:d")
+		if m := c.next(); m != nil {
+			t.Errorf("got %+v, want the connection's end", m)
+		}
+		s.publish("inbox/x:alice:mobile:d", "kept", 1)
+		begun := time.Now()
+		c = s.connect("alice").login("d")
+		if got := time.Since(begun); got != 0 {
+			t.Errorf("login takes %v, want no time", got)
+		}
+		c.wantBodies("peer", 0, "kept")
+	})
+}

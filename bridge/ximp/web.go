@@ -25,7 +25,7 @@ const (
 // closeError is err as a WebSocket is closed with it: a client that has no business to come back is told so.
 func (c *conn) closeError(err error) error {
 	switch {
-	case !c.web, errors.Is(err, broker.ErrTakenOver), errors.Is(err, errLoggedOut), errors.Is(err, errCredentials):
+	case !c.web, errors.Is(err, broker.ErrTakenOver), errors.Is(err, broker.ErrKicked), errors.Is(err, errLoggedOut), errors.Is(err, errCredentials):
 		return err
 	case errors.Is(err, netloop.ErrShutdown):
 		return netloop.CloseWith(closeRestart, err)

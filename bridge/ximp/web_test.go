@@ -159,6 +159,7 @@ func TestWebCloses(t *testing.T) {
 		want int
 	}{
 		{"taken over", func(s *testServer, _ *client) { s.connect("alice").login("d") }, websocket.CloseNormalClosure},
+		{"kicked", func(s *testServer, _ *client) { s.kick("x:alice:mobile:d") }, websocket.CloseNormalClosure},
 		{"silent", func(*testServer, *client) {}, closeAgain},
 		{"malformed", func(_ *testServer, c *client) { c.write([]byte{0, 0, 0, 1}) }, closeAgain},
 		{"wrong order", func(_ *testServer, c *client) {

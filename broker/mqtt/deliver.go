@@ -101,6 +101,8 @@ func endCode(reason error) packet.ReasonCode {
 		return packet.SessionTakenOver // v5 [MQTT-3.1.4-3]
 	case errors.Is(reason, broker.ErrSlowConsumer), errors.Is(reason, broker.ErrFruitless), errors.Is(reason, broker.ErrQuotaExceeded):
 		return packet.QuotaExceeded
+	case errors.Is(reason, broker.ErrKicked):
+		return packet.AdministrativeAction
 	case errors.Is(reason, broker.ErrClosed):
 		return packet.ServerShuttingDown
 	}

@@ -25,6 +25,8 @@ type room interface {
 	Shutdown(ctx context.Context) error
 	// Store returns what the API shows of the durable store; nil if there is none.
 	Store() center.Store
+	// Clients returns what the API kicks clients by.
+	Clients() center.Clients
 	// Load returns what the API shows of how much there is to do; nil if that is not measured.
 	Load() center.Load
 }
@@ -164,6 +166,9 @@ func (r *mqttRoom) Store() center.Store {
 	}
 	return r.disk
 }
+
+// Clients implements room.
+func (r *mqttRoom) Clients() center.Clients { return r.broker }
 
 // Load implements room.
 func (r *mqttRoom) Load() center.Load {

@@ -25,6 +25,7 @@ func commands() []command {
 		{"miop", "a client of MIOP: listen, upload", runMIOP},
 		{"bench", "measure this or any other MQTT broker", runBench},
 		{"store", "look after the data directory: stats, check, backup, restore", runStore},
+		{"kick", "end the connection of a client of a running node", runKick},
 		{"passwd", "write files of users and their hashed passwords", runPasswd},
 		{"config", "show the configuration in effect, or check a file", runConfig},
 		{"version", "print the version", runVersion},

@@ -89,6 +89,7 @@ func serveRoom(ctx context.Context, c *config.Config, log *slog.Logger, start st
 	}
 	api.setStore(r.Store())
 	api.setLoad(r.Load())
+	api.setClients(r.Clients())
 	api.setState(center.Ready)
 	notify("READY=1")
 	log.Info("ready", "version", version, "pid", os.Getpid())
@@ -146,6 +147,12 @@ func (a *api) setStore(st center.Store) {
 func (a *api) setLoad(l center.Load) {
 	if a.server != nil {
 		a.server.SetLoad(l)
+	}
+}
+
+func (a *api) setClients(c center.Clients) {
+	if a.server != nil {
+		a.server.SetClients(c)
 	}
 }
 

@@ -38,6 +38,8 @@ func (r *fakeRoom) Shutdown(ctx context.Context) error {
 func (r *fakeRoom) Store() center.Store { return nil }
 func (r *fakeRoom) Load() center.Load   { return nil }
 
+func (r *fakeRoom) Clients() center.Clients { return nil }
+
 // served is a serve under way, over a fakeRoom.
 type served struct {
 	room   *fakeRoom
