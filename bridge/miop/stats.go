@@ -17,6 +17,7 @@ const (
 	faultDirection              // a frame that only servers send
 	faultVersion                // a change between versions with and without opcodes
 	faultLegacy                 // versions 0-4, which are not let in
+	faultAck                    // an upload's ack that leaves no room in the answer
 	faultSize                   // too large a frame before there is a bind
 	faults
 )
@@ -26,6 +27,7 @@ var faultTexts = [faults]struct{ name, text string }{
 	faultDirection: {"direction", "only servers send this frame"},
 	faultVersion:   {"version_change", "version changes on the connection"},
 	faultLegacy:    {"legacy", "versions 0 to 4 are not let in"},
+	faultAck:       {"ack_size", "ack is too long to be answered"},
 	faultSize:      {"size", "frame is too large without a bind"},
 }
 

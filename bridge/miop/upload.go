@@ -14,6 +14,9 @@ import (
 // uploadTopic is where uploads are published.
 const uploadTopic = "up/data"
 
+// maxAckText is the longest ack in bytes that an answer has room for.
+const maxAckText = packet.MaxProps - len("ack:\nr:0")
+
 // upload is an UploadData that is to be answered.
 type upload struct {
 	c       *conn
@@ -43,12 +46,13 @@ func (c *conn) onUpload(f *packet.Frame) error {
 	case len(c.binds) == 0:
 		return faultOrder
 	}
+	ack, hasAck := f.Props.Get("ack")
+	if len(ack) > maxAckText { // what cannot be answered must not be published: the client would send it again
+		return faultAck
+	}
 	c.wonder(uncertainUpload)
 	c.full = true
-	up := upload{c: c, version: f.Version, size: len(f.Data)}
-	if ack, ok := f.Props.Get("ack"); ok {
-		up.ack, up.hasAck = string(ack), true
-	}
+	up := upload{c: c, version: f.Version, size: len(f.Data), ack: string(ack), hasAck: hasAck}
 	b := c.uploader(f.Props)
 	switch {
 	case b == nil, n > maxUploadBodies, !c.hasRoom(len(f.Data)):

@@ -105,6 +105,30 @@ func TestUpload(t *testing.T) {
 	})
 }
 
+// An upload is answered, or not published and the connection closed: an ack may be as long as the props of a frame can be, the answer has
+// more beside it.
+func TestUploadAckSize(t *testing.T) {
+	for _, size := range []int{maxAckText - 1, maxAckText, maxAckText + 1, packet.MaxProps - len("ack:")} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			inBubble(t, setup{}, func(t *testing.T, s *testServer) {
+				sub := subscribe(s, "miop-7", "up/data", false)
+				c := bound(s, alice)
+				ack := "ack:" + strings.Repeat("1", size)
+				c.send(frame(5, packet.UploadData, []string{ack}, uploads("x")))
+				if size <= maxAckText {
+					c.expect("UploadDataAck " + ack + " r:0")
+				} else {
+					c.expect("EOF")
+				}
+				want := map[bool]int{true: 1}[size <= maxAckText]
+				if got := s.miop.Stats(); len(sub.got) != want || got.Malformed["ack_size"] != uint64(1-want) {
+					t.Errorf("%d are published and %d counted as malformed, want %d and %d", len(sub.got), got.Malformed["ack_size"], want, 1-want)
+				}
+			})
+		})
+	}
+}
+
 // denying denies what is published to a topic.
 type denying string
 
