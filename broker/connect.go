@@ -26,6 +26,9 @@ type Connect struct {
 	// NumberAll has QoS 0 deliveries numbered too, among those of the mailbox: see Delivery.Seq.
 	NumberAll bool
 
+	// Rebind tells that the client goes on with a connection that it has just lost. Only hooks are told; see SessionEstablished.Resumed.
+	Rebind bool
+
 	// For hooks, as in ConnectRequest; each may be zero.
 	Remote   netip.AddrPort
 	Listener string
@@ -168,6 +171,7 @@ func (s *Session) awaitRecord(sc *Scratch, p *pendingConnect) {
 // unlocks.
 func (s *Session) attach(sc *Scratch, c *Connect, present bool, done func(Connected)) {
 	b := s.app.broker
+	resumed := c.Rebind && present && s.lostOfLate()
 	will := s.detachOld(sc)
 	s.link = c.Link
 	epoch := b.epochs.Add(1) // larger than any of the Client Identifier's Sessions before
@@ -192,7 +196,7 @@ func (s *Session) attach(sc *Scratch, c *Connect, present bool, done func(Connec
 	r := Connected{Session: s, Epoch: epoch, Present: present, Expiry: s.expiry, Seq: s.lastSeq()}
 	s.app.usage.connected.Add(1)
 	if h := sc.hooks; h != nil {
-		s.tellEstablished(h, c, r)
+		s.tellEstablished(h, c, r, resumed)
 	}
 	saving := s.saveConnected(r, done)
 	s.relaxExtra()

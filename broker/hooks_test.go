@@ -470,3 +470,58 @@ func TestUnobservedCostsNothing(t *testing.T) {
 		t.Errorf("got %v allocations, want that of the test", got)
 	}
 }
+
+// resumptions observes which connections go on with the last one.
+type resumptions struct {
+	mu   sync.Mutex
+	seen []bool
+}
+
+func (*resumptions) ID() string { return "resumptions" }
+
+func (h *resumptions) OnSessionEstablished(_ context.Context, e *broker.SessionEstablished) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.seen = append(h.seen, e.Resumed)
+}
+
+// TestResumed: a client that says it goes on with its last connection is believed for FlashTimeout, if its Session does go on, also when
+// that is not in RAM any more.
+func TestResumed(t *testing.T) {
+	const flash = 30 * time.Second
+	for _, tt := range []struct {
+		name    string
+		rebinds bool
+		expiry  uint32
+		cfg     broker.Config
+		between func(c *client)
+		want    bool
+	}{
+		{"at once", true, 1000, broker.Config{}, func(c *client) { c.detach() }, true},
+		{"at the last moment", true, 1000, broker.Config{}, func(c *client) { c.detach(); advance(flash) }, true},
+		{"too late", true, 1000, broker.Config{}, func(c *client) { c.detach(); advance(flash + time.Second) }, false},
+		{"still connected", true, 1000, broker.Config{}, func(*client) { advance(time.Hour) }, true},
+		{"from the Store", true, 1000, broker.Config{FlashBytes: 1}, func(c *client) { c.detach(); advance(time.Second) }, true},
+		{"from the Store, too late", true, 1000, broker.Config{FlashBytes: 1}, func(c *client) { c.detach(); advance(flash + time.Second) }, false},
+		{"no flash", true, 1000, broker.Config{FlashTimeout: -1}, func(c *client) { c.detach(); advance(time.Second) }, false},
+		{"without saying so", false, 1000, broker.Config{}, func(c *client) { c.detach() }, false},
+		{"takes over without saying so", false, 1000, broker.Config{}, func(*client) {}, false},
+		{"Session has ended", true, 0, broker.Config{}, func(c *client) { c.detach() }, false},
+		{"Session ends", true, 0, broker.Config{}, func(*client) {}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := new(resumptions)
+				tt.cfg.Hooks = []broker.Hook{h}
+				r := newRoom(t, tt.cfg)
+				rebind := func(c *broker.Connect) { c.Rebind = tt.rebinds }
+				tt.between(r.connect(t, "c", expiry(tt.expiry), rebind))
+				r.connect(t, "c", expiry(tt.expiry), rebind)
+				synctest.Wait()
+				if want := []bool{false, tt.want}; !slices.Equal(h.seen, want) {
+					t.Errorf("got resumed %v, want %v", h.seen, want)
+				}
+			})
+		})
+	}
+}

@@ -183,11 +183,11 @@ func (s *Session) connection() ConnectionID {
 }
 
 // tellEstablished tells that c's client has been let in.
-func (s *Session) tellEstablished(h *hooks, c *Connect, r Connected) {
+func (s *Session) tellEstablished(h *hooks, c *Connect, r Connected, resumed bool) {
 	if len(h.established) > 0 {
 		tell(h.established, &SessionEstablished{
 			ConnectionID: s.connection(), User: c.User, Remote: c.Remote, Listener: c.Listener, Protocol: c.Protocol, Version: c.Version,
-			CleanStart: c.CleanStart, Present: r.Present, Expiry: r.Expiry,
+			CleanStart: c.CleanStart, Present: r.Present, Resumed: resumed, Expiry: r.Expiry,
 		})
 	}
 }

@@ -35,12 +35,15 @@ type SessionEstablished struct {
 	Protocol   string         // likewise
 	Version    uint8          // likewise
 	CleanStart bool
-	Present    bool   // there was a Session, and it goes on
-	Expiry     uint32 // Session Expiry Interval in seconds
+	Present    bool // there was a Session, and it goes on
+	// Resumed tells that the client has asked to go on with its last connection (MIOP's Rebind), and has it still or lost it no longer than
+	// Config.FlashTimeout ago: for those who keep presence it has not been away.
+	Resumed bool
+	Expiry  uint32 // Session Expiry Interval in seconds
 }
 
 // SessionEstablishedObserver is told who has connected. The client may not have been told so yet. For each
-// connection there is one Disconnected later, unless the queue was full or the process was killed.
+// connection, also one that is Resumed, there is one Disconnected later, unless the queue was full or the process was killed.
 type SessionEstablishedObserver interface {
 	// OnSessionEstablished is called as the comment of Hook says.
 	OnSessionEstablished(ctx context.Context, e *SessionEstablished)

@@ -84,6 +84,12 @@ func (s *Session) linger(sc *Scratch) {
 	s.schedule()
 }
 
+// lostOfLate tells whether the client has a connection still, or has lost it no longer than FlashTimeout ago.
+func (s *Session) lostOfLate() bool {
+	b := s.app.broker
+	return s.link != nil || s.extra != nil && b.deadlines.wallNow().Sub(s.extra.sleptAt) <= b.cfg.FlashTimeout
+}
+
 // heldBytes is the size of the messages that the Session has in RAM.
 func (s *Session) heldBytes() int {
 	n := 0

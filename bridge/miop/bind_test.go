@@ -1,10 +1,14 @@
 package miop
 
 import (
+	"context"
 	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/holdfast-mqtt/holdfast/bridge/miop/packet"
+	"github.com/holdfast-mqtt/holdfast/broker"
 	"github.com/holdfast-mqtt/holdfast/broker/login"
 	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 )
@@ -101,6 +105,37 @@ func TestRebind(t *testing.T) {
 		c = newClient(s)
 		c.do(5, packet.Rebind, []string{alice}, "RebindAck id:7 r:0", "Msg ack:1 [7 one]")
 	})
+}
+
+// established observes connections.
+type established chan *broker.SessionEstablished
+
+func (established) ID() string { return "established" }
+
+func (e established) OnSessionEstablished(_ context.Context, s *broker.SessionEstablished) { e <- s }
+
+// Hooks can tell a Rebind soon after the loss of a connection from a client that has been away.
+func TestRebindIsNoNewPresence(t *testing.T) {
+	for _, tt := range []struct {
+		op   packet.Opcode
+		away time.Duration
+		want bool
+	}{
+		{packet.Rebind, 0, true},
+		{packet.Rebind, time.Hour, false},
+		{packet.Bind, 0, false},
+	} {
+		h := make(established, 2)
+		inBubble(t, setup{broker: broker.Config{Hooks: []broker.Hook{h}}}, func(t *testing.T, s *testServer) {
+			bound(s, alice).close()
+			time.Sleep(tt.away)
+			synctest.Wait()
+			newClient(s).do(5, tt.op, []string{alice}, tt.op.String()+"Ack id:7 r:0")
+			if first, second := <-h, <-h; first.Resumed || second.Resumed != tt.want || !second.Present {
+				t.Errorf("%v after %v: got %+v and %+v, want the second one resumed: %t", tt.op, tt.away, first, second, tt.want)
+			}
+		})
+	}
 }
 
 // Each bind is a Session of its own, and one number counts the messages of all.

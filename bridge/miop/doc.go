@@ -14,6 +14,9 @@
 //	          k:0 beside one that is connected: the same, ":" and random letters, and transient
 //	expiry    Config.SessionExpiry; d:0 is transient
 //
+// Rebind is a Bind of a client that has just lost its connection. Hooks are told so by SessionEstablished.Resumed, if it is true and has not
+// taken longer than broker.Config.FlashTimeout.
+//
 // A second bind of the same appid, or of the same Session, takes the place of the first. Unbind ends the Session; what was sent
 // to its inbox and not acknowledged stays there, as the broker keeps it for a device without a Session.
 //

@@ -225,7 +225,7 @@ func (c *conn) enter(j *joining, id *broker.Identity) {
 	c.full = c.full || j.profile.Full
 	req := &broker.Connect{
 		App: app, ClientID: clientID, User: user, ReceiveMaximum: maxWindow, Will: j.profile.will(clientID), Link: b,
-		Remote: j.request.Remote, Listener: j.request.Listener, Protocol: protocolName, Version: uint8(j.version),
+		Rebind: j.rebind, Remote: j.request.Remote, Listener: j.request.Listener, Protocol: protocolName, Version: uint8(j.version),
 	}
 	if !j.transient {
 		req.Expiry = uint32(min(srv.cfg.SessionExpiry/time.Second, broker.NeverExpires))
