@@ -21,6 +21,7 @@ type bind struct {
 	version   packet.Version
 	layout    packet.Layout
 	sum       uint16 // of the Client Identifier, for message ids
+	window    uint16 // messages that may be on their way and not acknowledged
 	user      string // before the @ of u
 
 	// owned by the loop
@@ -36,7 +37,7 @@ type bind struct {
 	ended    error // why the broker has ended it, before the client knows that it is bound
 
 	// guarded by conn.mu
-	inFlight int  // Msgs that are not acknowledged: 0 <= inFlight <= maxWindow
+	inFlight int  // Msgs that are not acknowledged: 0 <= inFlight <= window
 	watched  bool // the loop knows that the window was full
 	dropped  bool // what it is still given is not remembered: the Session is about to be told that it is gone
 }

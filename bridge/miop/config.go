@@ -3,6 +3,7 @@ package miop
 import (
 	"crypto/rsa"
 	"log/slog"
+	"math"
 	"strconv"
 	"time"
 
@@ -63,6 +64,9 @@ type Profile struct {
 	Legacy bool
 	// Entries is the layout in which clients of versions 0 to 4 read messages.
 	Entries packet.Layout
+	// Window is how many messages may be on their way to a bind and not acknowledged, at most 65,535; the broker's Config.MaxInflight holds
+	// too. Default 64: with fewer, a publisher that is quicker than its client's acknowledgements fills the Session's queue.
+	Window int
 	// Presence has "offline" published to presence/ and the Client Identifier when a client is lost, with QoS 1.
 	Presence bool
 	// PresenceDelay is how long it may take to come back before that.
@@ -72,7 +76,7 @@ type Profile struct {
 // Bounds of a connection. See also Config.
 const (
 	maxBinds         = 16
-	maxWindow        = 64        // messages of a bind that are not acknowledged
+	defaultWindow    = 64        // messages of a bind that are not acknowledged; see Profile.Window
 	maxUnbound       = 64 << 10  // bytes of a frame before there is a bind
 	maxWaiting       = 64 << 10  // bytes left unread while a bind is being decided
 	maxUploads       = 32        // uploads that wait for slow Sessions
@@ -122,6 +126,14 @@ func (c *Config) legacy() bool {
 		}
 	}
 	return false
+}
+
+// window is how many messages may be on their way to a bind.
+func (p *Profile) window() uint16 {
+	if p.Window <= 0 {
+		return defaultWindow
+	}
+	return uint16(min(p.Window, math.MaxUint16))
 }
 
 // app is the name of the App of an appid. ofItsOwn tells that it is made of the appid.

@@ -74,7 +74,7 @@ func (c *conn) note(f flight) {
 	default:
 		c.lastAck = f.ack
 		c.flights = append(c.flights, f)
-		if b.inFlight++; b.inFlight >= maxWindow && !b.watched {
+		if b.inFlight++; b.inFlight >= int(b.window) && !b.watched {
 			b.watched = true
 			c.nc.Loop().Post((*watchTask)(b))
 		}

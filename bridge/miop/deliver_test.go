@@ -35,7 +35,7 @@ func TestNoAckWanted(t *testing.T) {
 			inBubble(t, cfg, func(t *testing.T, s *testServer) {
 				c := newClient(s)
 				c.do(tt.version, packet.Bind, []string{alice}, "BindAck id:7 r:0")
-				for range 3 * maxWindow { // more than would be sent without acknowledgement
+				for range 3 * defaultWindow { // more than would be sent without acknowledgement
 					s.publish("miop-7", tt.topic, "hi", tt.qos)
 					c.expect(tt.want)
 				}
@@ -89,24 +89,34 @@ func TestAcksThatMeanNothing(t *testing.T) {
 
 // The window holds so many messages, whatever waits.
 func TestWindow(t *testing.T) {
-	inBubble(t, setup{}, func(t *testing.T, s *testServer) {
-		c := bound(s, alice)
-		for i := range 2*maxWindow + 8 {
-			s.publish("miop-7", "inbox/m:alice", strings.Repeat("x", i), 1)
-		}
-		for i := range 2*maxWindow + 8 {
-			f, ok := c.wait()
-			if n, _ := f.Props.Uint("ack"); !ok || n != uint64(i+1) {
-				t.Fatalf("message %d: got %s", i, render(&f))
+	for _, tt := range []struct {
+		cfg  Config
+		want int
+	}{
+		{Config{}, 64},
+		{Config{Profile: Profile{Window: 16}}, 16},
+		{Config{Profile: Profile{Window: 16}, Profiles: map[uint32]Profile{7: {Window: 1}}}, 1},
+		{Config{Profiles: map[uint32]Profile{7: {Window: 100}, 8: {Window: 1}}}, 100},
+	} {
+		inBubble(t, setup{miop: tt.cfg}, func(t *testing.T, s *testServer) {
+			c := bound(s, alice)
+			for i := range 2*tt.want + 8 {
+				s.publish("miop-7", "inbox/m:alice", strings.Repeat("x", i), 1)
 			}
-			if (i+1)%maxWindow == 0 {
-				c.quiet() // no more comes
-				for j := range maxWindow {
-					c.ack(i + 1 - j)
+			for i := range 2*tt.want + 8 {
+				f, ok := c.wait()
+				if n, _ := f.Props.Uint("ack"); !ok || n != uint64(i+1) {
+					t.Fatalf("window %d, message %d: got %s", tt.want, i, render(&f))
+				}
+				if (i+1)%tt.want == 0 {
+					c.quiet() // no more comes
+					for j := range tt.want {
+						c.ack(i + 1 - j)
+					}
 				}
 			}
-		}
-	})
+		})
+	}
 }
 
 func TestLargeMessages(t *testing.T) {
@@ -130,7 +140,7 @@ func TestLargeMessages(t *testing.T) {
 
 // A watchTask that runs only when its window is not full any more does not have the bind watched for good.
 func TestLateWatch(t *testing.T) {
-	b := &bind{watched: true}
+	b := &bind{watched: true, window: 1}
 	c := &conn{binds: []*bind{b}}
 	c.look(0)         // the window has been full, and the timer comes before the task
 	b.watching = true // as the task does

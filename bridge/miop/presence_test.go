@@ -136,7 +136,7 @@ func TestSlowedAcknowledges(t *testing.T) {
 		c := bound(s, alice)
 		c.send(frame(5, packet.UploadData, []string{"ack:1"}, uploads("x")))
 		c.expect("UploadDataAck ack:1 r:0")
-		for i := range maxWindow {
+		for i := range defaultWindow {
 			s.publish("miop-7", "inbox/m:alice", "x", 1)
 			c.wait()
 			c.ack(i + 1)

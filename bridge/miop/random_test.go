@@ -128,7 +128,7 @@ func TestTakeoversLoseNothing(t *testing.T) {
 		for i := range messages {
 			s.publish("miop-7", "inbox/m:alice", strconv.Itoa(i), 1)
 		}
-		for range clients * turns * (each + 2*maxWindow) { // so that all of them come to their end
+		for range clients * turns * (each + 2*defaultWindow) { // so that all of them come to their end
 			s.publish("miop-7", "inbox/m:alice", "more", 1)
 		}
 		var group sync.WaitGroup

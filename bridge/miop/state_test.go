@@ -225,15 +225,19 @@ func TestPingKeepsAlive(t *testing.T) {
 // A client whose window is full and that acknowledges nothing is let go, however often it pings.
 func TestNothingAcknowledged(t *testing.T) {
 	for _, tt := range []struct {
+		window         int // 0 is the default
 		messages, acks int
 		ends           bool
 	}{
-		{maxWindow - 1, 0, false},
-		{maxWindow, 0, true},
-		{maxWindow, 1, false},
-		{maxWindow + 1, 1, true},
+		{0, defaultWindow - 1, 0, false},
+		{0, defaultWindow, 0, true},
+		{0, defaultWindow, 1, false},
+		{0, defaultWindow + 1, 1, true},
+		{3, 2, 0, false},
+		{3, 3, 0, true},
+		{3, 3, 1, false},
 	} {
-		inBubble(t, setup{}, func(t *testing.T, s *testServer) {
+		inBubble(t, setup{miop: Config{Profile: Profile{Window: tt.window}}}, func(t *testing.T, s *testServer) {
 			c := bound(s, alice)
 			for range tt.messages {
 				s.publish("miop-7", "inbox/m:alice", "x", 1)

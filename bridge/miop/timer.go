@@ -105,7 +105,7 @@ func (c *conn) look(now time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, b := range c.binds {
-		if (b.watched || b.watching) && b.inFlight < maxWindow { // the watchTask may have come late
+		if (b.watched || b.watching) && b.inFlight < int(b.window) { // the watchTask may have come late
 			b.watched, b.watching = false, false
 		}
 	}

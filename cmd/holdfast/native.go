@@ -99,7 +99,7 @@ func miopConfig(p *config.NativeMIOP) (cfg miop.Config, err error) {
 
 func miopProfile(a *config.NativeApp) (miop.Profile, error) {
 	p := miop.Profile{
-		App: a.App, Unsigned: a.Unsigned, Full: a.Dialect == "full", Legacy: a.Legacy,
+		App: a.App, Unsigned: a.Unsigned, Full: a.Dialect == "full", Legacy: a.Legacy, Window: a.Window,
 		Presence: a.Presence, PresenceDelay: a.PresenceDelay,
 	}
 	if a.V4Entry == 12 {

@@ -79,6 +79,8 @@ type NativeApp struct {
 	Legacy bool `yaml:"legacy"`
 	// V4Entry is the size of an entry's header in versions 0 to 4: 16 or 12. 0 is 16.
 	V4Entry int `yaml:"v4_entry"`
+	// Window is how many messages may be on their way to a client and not acknowledged. 0 is 64.
+	Window int `yaml:"window"`
 	// Presence has a message published to presence/CLIENT_ID when a client is lost, after PresenceDelay.
 	Presence      bool          `yaml:"presence"`
 	PresenceDelay time.Duration `yaml:"presence_delay"`
@@ -104,6 +106,9 @@ func ReadNative(path string) (*Native, error) {
 var quoted = regexp.MustCompile("`[^`]*`")
 
 var keyName = regexp.MustCompile(`^[0-9]+-[0-9]+$`)
+
+// maxNativeWindow bounds the messages on their way to a client of MIOP: each acknowledgement is looked up among them.
+const maxNativeWindow = 1000
 
 // maxKey is the longest key of RC4, in bytes.
 const maxKey = 256
@@ -156,6 +161,9 @@ func (a *NativeApp) check(f *faults, name string) {
 	f.oneOf(name+".dialect", a.Dialect, "", "careful", "full")
 	if a.V4Entry != 0 && a.V4Entry != 12 && a.V4Entry != 16 {
 		f.add(name+".v4_entry", "%d is not 12 or 16", a.V4Entry)
+	}
+	if a.Window < 0 || a.Window > maxNativeWindow {
+		f.add(name+".window", "%d is not 1 to %d, or 0 for the default", a.Window, maxNativeWindow)
 	}
 	within(f, name+".sign_age", a.SignAge, 0, maxAge)
 	within(f, name+".presence_delay", a.PresenceDelay, 0, maxPatience)

@@ -70,6 +70,8 @@ func TestReadNativeFaults(t *testing.T) {
 		{"miop: {other: {sign: accept, sign_secret_file: x}}", "miop.other.sign_secret_file"},
 		{"miop: {other: {dialect: loud}}", "miop.other.dialect"},
 		{"miop: {other: {v4_entry: 8}}", "miop.other.v4_entry"},
+		{"miop: {other: {window: -1}}", "miop.other.window"},
+		{"miop: {apps: {\"1\": {window: 1001}}}", "miop.apps.1.window: 1001 is not 1 to 1000"},
 		{"miop: {other: {presence_delay: 1m}}", "goes with presence"},
 		{"miop: {other: {sign_age: 5}}", "cannot unmarshal"},
 	} {
