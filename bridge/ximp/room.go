@@ -25,7 +25,7 @@ const (
 // onRoom serves a request to the room service.
 func (c *conn) onRoom(sn uint64, raw []byte, size int) {
 	var p packet.RoomPacket
-	if err := packet.Decode(raw, &p); err != nil || len(p.RoomID) == 0 || len(p.RoomID) > maxName || p.Up == nil {
+	if err := packet.Decode(raw, &p); err != nil || !isRoomID(p.RoomID) || p.Up == nil {
 		c.refuse(sn, packet.CodeParameter, packet.CodeParameter.String())
 		return
 	}
@@ -38,7 +38,7 @@ func (c *conn) onRoom(sn uint64, raw []byte, size int) {
 		c.putRoom(sn, id, &packet.RoomDown{Quit: &packet.RoomAnswer{Room: &packet.Room{RoomID: id}}, Payload: up.Payload})
 	case up.Payload == packet.RoomQuery && up.Query != nil && len(up.Query.RoomID) > 0:
 		c.queryRoom(sn, id)
-	case up.Payload == packet.RoomSubscribe && up.Subscribe != nil && len(up.Subscribe.RoomID) > 0:
+	case up.Payload == packet.RoomSubscribe && up.Subscribe != nil && isRoomID(up.Subscribe.RoomID):
 		c.subscribeRoom(sn, id, up.Subscribe)
 	case up.Payload == packet.RoomSend && up.Send != nil && len(up.Send.RoomID) > 0:
 		c.sendRoom(sn, string(id), up.Send, size)
@@ -46,6 +46,9 @@ func (c *conn) onRoom(sn uint64, raw []byte, size int) {
 		c.refuse(sn, packet.CodeParameter, packet.CodeParameter.String())
 	}
 }
+
+// isRoomID tells whether a room may have that id: it must not be empty, and is kept for as long as somebody listens.
+func isRoomID(id []byte) bool { return len(id) > 0 && len(id) <= maxName }
 
 // putRoom answers a request about a room.
 func (c *conn) putRoom(sn uint64, id []byte, d *packet.RoomDown) {

@@ -3,6 +3,7 @@ package ximp
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -161,6 +162,8 @@ func TestRoomRequests(t *testing.T) {
 		{"no room", "", joinOf("r")},
 		{"no room inside", "r", joinOf("")},
 		{"nothing asked", "r", nil},
+		{"a room too long", strings.Repeat("r", maxName+1), joinOf("r")},
+		{"a room to listen to too long", "r", subscribeOf(strings.Repeat("r", maxName+1), true)},
 		{"unknown payload", "r", &packet.RoomUp{Payload: 100}},
 		{"another request than the payload says", "r", &packet.RoomUp{Payload: packet.RoomQuit, Join: joinOf("r").Join}},
 	} {
