@@ -110,6 +110,10 @@ func (c *conn) endPause() {
 
 // onChat publishes a chat message.
 func (c *conn) onChat(m *packet.Message, r *packet.ChatRequest, size int) {
+	if len(m.Receiver) > maxName { // nobody has logged in under such an id
+		c.refuse(m.SN, packet.CodeReceiver, packet.CodeReceiver.String())
+		return
+	}
 	name := chatTopic
 	if c.from.rules().Direct && len(m.Receiver) > 0 {
 		name = userTopic(string(m.Receiver))
@@ -162,11 +166,11 @@ func (c *conn) sendRoom(sn uint64, room string, r *packet.RoomSendRequest, size 
 	})
 }
 
-// properties gathers User Properties, leaving out what is empty or no text.
+// properties gathers User Properties, leaving out what is empty, no text, or longer than any name.
 type properties struct{ m mqtt.MessageProperties }
 
 func (p *properties) add(key, value string) {
-	if value != "" && isText(value) {
+	if value != "" && len(value) <= maxName && isText(value) {
 		p.m.User = append(p.m.User, mqtt.UserProperty{Key: key, Value: value})
 	}
 }

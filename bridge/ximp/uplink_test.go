@@ -107,6 +107,31 @@ func TestChat(t *testing.T) {
 	})
 }
 
+// TestChatLongNames: what would not fit into a property does not spoil the others, and nobody has so long an id.
+func TestChatLongNames(t *testing.T) {
+	inBubble(t, setup{}, func(s *testServer) {
+		p := new(product)
+		defer s.product(p, "up/#")()
+		c := s.connect("alice").login("d")
+		long := make([]byte, 1<<16+5)
+		for i := range long {
+			long[i] = 'x'
+		}
+		c.sn++
+		c.send(&packet.Message{ID: packet.IDChat, SN: c.sn, Receiver: []byte("bob"), ReceiverType: long, Request: &packet.Request{
+			Chat: &packet.ChatRequest{Body: []byte("hi"), BodyID: packet.Some(uint32(1))},
+		}})
+		c.wantChat(c.sn, 0)
+		m := <-p.got
+		want := []string{"from=alice", "to=bob", "body-type=0", fmt.Sprintf("sn=%d", c.sn), "body-id=1"}
+		if got := userProperties(&m); !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		c.wantError(c.chat(string(long), "hi"), packet.CodeReceiver)
+		c.wantChat(c.chat("bob", "still here"), 0)
+	})
+}
+
 // TestDirect: with that rule clients reach each other.
 func TestDirect(t *testing.T) {
 	inBubble(t, setup{listener: Listener{Rules: &Rules{Direct: true}}}, func(s *testServer) {
