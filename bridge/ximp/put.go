@@ -21,16 +21,15 @@ func (c *conn) put(m *packet.Message) {
 
 // offer is put for what may be dropped: it returns false if the connection takes no more at present.
 func (c *conn) offer(m *packet.Message) bool {
-	if c.inText() {
-		c.put(m)
-		return true
-	}
 	b := c.encode(m)
-	dst, ok := c.nc.Begin(len(b))
-	if ok {
+	ok := false
+	if c.inText() {
+		ok = c.nc.OfferText(c.ls.loop, b)
+	} else if dst, room := c.nc.Begin(len(b)); room {
 		c.nc.End(c.ls.loop, append(dst, b...))
-		c.answered = true
+		ok = true
 	}
+	c.answered = c.answered || ok
 	c.ls.keep(b)
 	return ok
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/gorilla/websocket"
 	"github.com/holdfast-mqtt/holdfast/bridge/ximp/packet"
+	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 )
 
 // webConn is a WebSocket as a net.Conn. Each Write is a message; each message that comes must be one packet.
@@ -235,6 +237,47 @@ func TestText(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestTextSlow: room messages do not pile up for a client that is answered in text and reads nothing.
+func TestTextSlow(t *testing.T) {
+	cfg := setup{web: true, listener: Listener{Rules: &Rules{TextAnswers: true}}, loop: netloop.Config{HighWater: 32 << 10}}
+	cfg.listener.App = testApp
+	inBubble(t, cfg, func(s *testServer) {
+		w := s.dial().(*webConn)
+		defer w.ws.Close()
+		w.text = true
+		ask := func(m *packet.Message, first bool) (answer packet.Message) {
+			t.Helper()
+			_, _ = w.Write(packet.AppendText(nil, m, "", first))
+			_, b, err := w.ws.ReadMessage()
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, _, err := packet.ReadText(b, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := f.Open(nil, "")
+			if err != nil || packet.Decode(body, &answer) != nil || answer.Response == nil {
+				t.Fatalf("got %q, want an answer", b)
+			}
+			return answer
+		}
+		ram := ask(&packet.Message{ID: packet.IDInitLogin, Sender: []byte("alice"), Request: &packet.Request{
+			InitLogin: &packet.InitLoginRequest{ClientRAM: []byte("x")}}}, true).Response.InitLogin.ServerRAM
+		ask(&packet.Message{ID: packet.IDLogin, Request: &packet.Request{
+			Login: &packet.LoginRequest{ServerRAM: ram, SecretRAM: []byte("x")}}}, false)
+		ask(&packet.Message{ID: packet.IDService, Request: &packet.Request{Service: &packet.ServiceRequest{
+			ServiceID: packet.ServiceRoom, Request: packet.Append(nil, &packet.RoomPacket{RoomID: []byte("r"), Up: joinOf("r")})}}}, false)
+		for range 100 {
+			s.publish("group/r", strings.Repeat("x", 10_000), 0)
+			synctest.Wait()
+		}
+		if got := s.ximp.Stats(); got.Dropped == 0 || got.Dropped+got.RoomMessages != 100 {
+			t.Errorf("%d messages were sent and %d dropped, want 100 and some dropped", got.RoomMessages, got.Dropped)
+		}
+	})
 }
 
 // TestDoorbell: what it says; unanswered ones stand for what comes later, and are rung again.

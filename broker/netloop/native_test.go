@@ -300,8 +300,71 @@ func wantMessage(t *testing.T, client *websocket.Conn, typ int, want []byte) {
 	}
 }
 
-// Pings in the middle of output are answered between its packets, and a peer that reads nothing cannot have Pongs
-// pile up.
+// What a slow peer may miss is refused in text, too, once enough waits for it; afterwards there is room again.
+func TestOfferText(t *testing.T) {
+	eachEngine(t, func(t *testing.T, cfg Config) {
+		cfg.HighWater, cfg.LowWater = 64<<10, 16<<10
+		const total, size = 500, 10_000
+		p := newProbe(t)
+		sent, refused := 0, 0
+		fill := func(c *Conn) {
+			for ; sent < total; sent++ {
+				if !c.OfferText(c.Loop(), pattern(size)) {
+					refused++
+					if got, most := c.Waiting(), cfg.HighWater+size+maxFrameHeader; got > most {
+						t.Errorf("%d bytes wait, want at most %d", got, most)
+					}
+					return
+				}
+			}
+		}
+		p.onOpen = func(c *Conn) {
+			c.PacketFrames()
+			fill(c)
+		}
+		p.onWritable = fill
+		c, client := transports()[2].connectUnix(t, cfg, p)
+		for i := range total {
+			if op, got := readFrame(t, client.(*wsStream)); op != opText || !bytes.Equal(got, pattern(size)) {
+				t.Fatalf("message %d: got opcode %d with %d bytes", i, op, len(got))
+			}
+		}
+		onLoop(t, c, func() {
+			if refused == 0 {
+				t.Error("nothing was refused")
+			}
+		})
+	})
+}
+
+// Pongs between packets do not pile up for a peer that reads none.
+func TestPacketFramesPongs(t *testing.T) {
+	eachEngine(t, func(t *testing.T, cfg Config) {
+		cfg.HighWater, cfg.ReadBuffer = 32<<10, 16<<10
+		p := newProbe(t)
+		p.onOpen = (*Conn).PacketFrames
+		c, client := transports()[2].connectUnix(t, cfg, p)
+		ws := client.(*wsStream)
+		pings := bytes.Repeat(frame(ws.r, 0x89, make([]byte, maxControlPayload)), 40_000)
+		wrote := make(chan error, 1)
+		go func() { _, err := ws.stream.Write(pings); wrote <- err }()
+		for throttled := false; !throttled; {
+			onLoop(t, c, func() { throttled = c.throttle })
+			if len(wrote) > 0 {
+				t.Fatal("the peer could write all without reading")
+			}
+		}
+		if got, limit := c.Waiting(), 2*cfg.HighWater+2*cfg.ReadBuffer; got > limit {
+			t.Errorf("%d bytes wait, want at most %d", got, limit)
+		}
+		ws.Close()
+		if err := <-wrote; err == nil {
+			t.Error("the peer could write all")
+		}
+	})
+}
+
+// Pings in the middle of output are answered between its packets.
 func TestPacketFramesPing(t *testing.T) {
 	eachEngine(t, func(t *testing.T, cfg Config) {
 		p := newProbe(t)

@@ -29,25 +29,34 @@ func (c *Conn) IsTLS() bool { return c.wire != nil && c.wire.tls != nil }
 // WriteText puts out a copy of b as one text message after PacketFrames, and is
 // Write without. b must be UTF-8. by is as in End.
 func (c *Conn) WriteText(by *Loop, b []byte) {
-	c.mu.Lock()
-	framed := c.packets()
-	c.mu.Unlock()
-	if framed {
-		c.wire.message(by, opText, b)
-		return
+	if dst, ok := c.BeginControl(len(b)); ok {
+		c.endText(by, dst, b)
 	}
-	c.Write(by, b)
 }
 
-// message puts out a frame of its own, after PacketFrames.
-func (w *wire) message(by *Loop, op byte, payload []byte) {
-	c := w.conn
-	dst, ok := c.BeginControl(len(payload))
-	if !ok {
+// OfferText is WriteText for what may be refused: it returns false, and puts out
+// nothing, where Begin does.
+func (c *Conn) OfferText(by *Loop, b []byte) bool {
+	dst, ok := c.Begin(len(b))
+	if ok {
+		c.endText(by, dst, b)
+	}
+	return ok
+}
+
+// endText is End for a text message. It is called with c.mu held; it unlocks.
+func (c *Conn) endText(by *Loop, dst, b []byte) {
+	if c.packets() {
+		c.endMessage(by, dst, opText, b)
 		return
 	}
+	c.End(by, append(dst, b...))
+}
+
+// endMessage puts a frame of its own behind dst, after PacketFrames. It is called with c.mu held; it unlocks.
+func (c *Conn) endMessage(by *Loop, dst []byte, op byte, payload []byte) {
 	before, at := c.out.n, len(dst)
-	dst = w.ws.frame(append(dst, payload...), at, 0, op)
+	dst = c.wire.ws.frame(append(dst, payload...), at, 0, op)
 	c.out.n += len(dst) - at
 	c.out.tail = dst
 	c.unlockDirty(by, before)

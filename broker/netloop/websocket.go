@@ -231,7 +231,9 @@ func closedByPeer(payload []byte) error {
 func (w *wire) setPong(payload []byte) {
 	c := w.conn
 	if w.packets {
-		w.message(c.loop, opPong, payload)
+		if dst, ok := c.BeginControl(len(payload)); ok {
+			c.endMessage(c.loop, dst, opPong, payload)
+		}
 		return
 	}
 	if payload == nil {
