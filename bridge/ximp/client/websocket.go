@@ -14,11 +14,12 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 )
 
 // webSocket is a connection inside WebSocket messages (RFC 6455): each Write is one
 // message, and Read returns the content of messages with no regard to their bounds.
-// Pings are answered while reading.
+// Pings are answered while reading. What is written must be taken within writeTimeout.
 type webSocket struct {
 	net.Conn
 	text bool // write text messages
@@ -177,6 +178,10 @@ func (w *webSocket) write(op byte, payload []byte) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	// A deadline that the last message had does not hold for this one.
+	if err := w.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
+	}
 	_, err := w.Conn.Write(frame)
 	return err
 }

@@ -1,19 +1,23 @@
 package client
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gorilla/websocket"
 	"github.com/holdfast-mqtt/holdfast/bridge/ximp/packet"
+	"github.com/holdfast-mqtt/holdfast/internal/memnet"
 )
 
 // messages is a WebSocket of gorilla's as a net.Conn: what it writes are messages,
@@ -119,6 +123,34 @@ func TestWebSocket(t *testing.T) {
 			h.Close()
 		}
 	}
+}
+
+// A ping is answered however long ago the client has written anything else.
+func TestWebSocketLatePing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := memnet.Pipe()
+		defer a.Close()
+		defer b.Close()
+		w := &webSocket{Conn: a, in: bufio.NewReader(a)}
+		if err := w.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil { // as for each packet of a Client's
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte("beat")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * writeTimeout)
+		if _, err := b.Write([]byte("\x89\x01p\x82\x01x")); err != nil {
+			t.Fatal(err)
+		}
+		var data [8]byte
+		if n, err := w.Read(data[:]); err != nil || string(data[:n]) != "x" {
+			t.Fatalf("got %q and %v, want what follows the ping", data[:n], err)
+		}
+		var frames [2*2 + 2*4 + 4 + 1]byte
+		if _, err := io.ReadFull(b, frames[:]); err != nil || frames[10] != 0x8A {
+			t.Errorf("got % x and %v, want a message and a pong", frames, err)
+		}
+	})
 }
 
 func TestWebSocketClosed(t *testing.T) {
