@@ -14,8 +14,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/bridge/miop/packet"
@@ -87,7 +89,8 @@ type Client struct {
 	done     chan struct{}
 	wait     sync.WaitGroup
 
-	writing sync.Mutex // held while a frame is written
+	writing sync.Mutex  // held while a frame is written
+	full    atomic.Bool // a message waits for room in the queue, and so nothing is read
 
 	// guarded by mu
 	mu      sync.Mutex
@@ -276,7 +279,7 @@ func (c *Client) call(ctx context.Context, f packet.Frame, key string) (packet.P
 	}
 }
 
-// send writes a frame. It may block until the server reads.
+// send writes a frame. It may block until the server reads, at most writeTimeout.
 func (c *Client) send(f packet.Frame) error {
 	f.Version = c.o.Version
 	b := packet.AppendFrame(nil, &f)
@@ -292,5 +295,8 @@ func (c *Client) send(f packet.Frame) error {
 	if err == nil {
 		_, err = c.conn.Write(b)
 	}
-	return err // that the connection is over is seen by who reads
+	if errors.Is(err, os.ErrDeadlineExceeded) { // a part of it may have been written, and nothing can follow that
+		c.end(fmt.Errorf("write %v: %w", f.Opcode, err))
+	}
+	return err // that the connection is over for other reasons is seen by who reads
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -189,6 +190,51 @@ func TestKeepAlive(t *testing.T) {
 		<-c.Done()
 		if got := time.Since(began); !errors.Is(c.Err(), ErrSilent) || got != 2*time.Minute+pingTimeout {
 			t.Errorf("ended with %v after %v", c.Err(), got)
+		}
+	})
+}
+
+// TestKeepAliveFull: a client whose messages nobody takes does not call the server silent, and still shows that it is there.
+func TestKeepAliveFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := connect(t, Options{KeepAlive: time.Minute, Queue: 1})
+		for id := range uint64(2) {
+			s.send(packet.Msg, packet.Props("ack:0"), packet.AppendEntry(nil, packet.Long, &packet.Entry{ID: id, AppID: 9}))
+		}
+		for range 3 {
+			s.expect(packet.Ping)
+			s.send(packet.Pong, nil, nil)
+		}
+		for id := range uint64(2) {
+			if m, ok := <-c.Messages(); !ok || m.ID != id {
+				t.Fatalf("got %+v with %v, want message %d", m, c.Err(), id)
+			}
+		}
+		s.expect(packet.Ping)
+		<-c.Done()
+		if !errors.Is(c.Err(), ErrSilent) {
+			t.Errorf("ended with %v, want %v once nothing comes", c.Err(), ErrSilent)
+		}
+	})
+}
+
+// TestWriteTimeout: after a frame that could not be written in time the connection is over, since the next would be read as its rest.
+func TestWriteTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := connect(t, Options{KeepAlive: time.Hour})
+		c.conn.(*memnet.Conn).BlockWrites(true)
+		began := time.Now()
+		err := c.Upload(t.Context(), "a", 1, []byte("x"))
+		if !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) != writeTimeout {
+			t.Errorf("got %v after %v, want the deadline after %v", err, time.Since(began), writeTimeout)
+		}
+		select {
+		case <-c.Done():
+			if !errors.Is(c.Err(), os.ErrDeadlineExceeded) {
+				t.Errorf("ended with %v", c.Err())
+			}
+		default:
+			t.Error("the connection goes on")
 		}
 	})
 }

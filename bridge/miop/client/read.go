@@ -95,10 +95,8 @@ func (c *Client) onMsg(f *packet.Frame) error {
 			return err
 		}
 		data = rest
-		select {
-		case c.messages <- Message{AppID: e.AppID, ID: e.ID, Ack: ack, Body: bytes.Clone(e.Body)}:
-		case <-c.done:
-			return c.Err()
+		if err := c.hand(Message{AppID: e.AppID, ID: e.ID, Ack: ack, Body: bytes.Clone(e.Body)}); err != nil {
+			return err
 		}
 	}
 	if ack == 0 || c.o.Manual {
@@ -107,7 +105,25 @@ func (c *Client) onMsg(f *packet.Frame) error {
 	return c.Ack(ack)
 }
 
-// keepAlive sends Ping while nothing comes, and ends the connection if nothing comes then either.
+// hand puts m into the queue, and waits for room there.
+func (c *Client) hand(m Message) error {
+	select {
+	case c.messages <- m:
+		return nil
+	default:
+	}
+	c.full.Store(true)
+	defer c.full.Store(false)
+	select {
+	case c.messages <- m:
+		return nil
+	case <-c.done:
+		return c.Err()
+	}
+}
+
+// keepAlive sends Ping while nothing comes, and ends the connection if nothing comes then either, unless it is for want of
+// room in the queue that nothing is heard.
 func (c *Client) keepAlive(heard <-chan struct{}) {
 	timer := time.NewTimer(c.o.KeepAlive)
 	defer timer.Stop()
@@ -120,7 +136,7 @@ func (c *Client) keepAlive(heard <-chan struct{}) {
 			asked = false
 			timer.Reset(c.o.KeepAlive)
 		case <-timer.C:
-			if asked {
+			if asked && !c.full.Load() {
 				c.end(ErrSilent)
 				return
 			}
