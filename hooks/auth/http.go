@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/hmac"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/hooks/callout"
 )
 
 // HTTPConfig says which service is asked, and how often.
@@ -61,47 +61,35 @@ type HTTP struct {
 	cfg     HTTPConfig
 	key     [32]byte // of the hashes
 	cache   *cache[[32]byte, *verdict]
-	slots   chan struct{} // holds one for each request under way
-	breaker breaker
-	own     *http.Transport // nil if the client is the caller's
+	service *callout.Service
 
-	requests, failures, hits, refused atomic.Uint64
+	hits atomic.Uint64
 }
 
 var _ broker.Authenticator = (*HTTP)(nil)
 
 // NewHTTP returns an HTTP. Close it in the end. The error is about the URL, and does not repeat it.
 func NewHTTP(cfg HTTPConfig) (*HTTP, error) {
-	if err := checkURL(cfg.URL, cfg.Plain); err != nil {
-		return nil, err
-	}
-	cfg.Timeout = cmp.Or(cfg.Timeout, 2*time.Second)
-	cfg.MaxConcurrent = cmp.Or(cfg.MaxConcurrent, 32)
 	cfg.AllowFor = cmp.Or(cfg.AllowFor, time.Minute)
 	cfg.DenyFor = cmp.Or(cfg.DenyFor, 5*time.Second)
 	cfg.CacheSize = cmp.Or(cfg.CacheSize, 10_000)
-	cfg.MaxFailures = cmp.Or(cfg.MaxFailures, 5)
-	cfg.Cooldown = cmp.Or(cfg.Cooldown, 5*time.Second)
-	if cfg.MaxConcurrent < 0 || cfg.CacheSize < 0 || cfg.MaxFailures < 0 {
-		return nil, errors.New("requests at a time, remembered answers and failures must not be negative")
+	if cfg.CacheSize < 0 {
+		return nil, errors.New("the number of remembered answers must not be negative")
 	}
-	h := &HTTP{cfg: cfg, cache: newCache[[32]byte, *verdict](cfg.CacheSize), slots: make(chan struct{}, cfg.MaxConcurrent),
-		breaker: breaker{limit: cfg.MaxFailures, cooldown: cfg.Cooldown}}
+	service, err := callout.New(callout.Config{
+		URL: cfg.URL, Plain: cfg.Plain, Header: cfg.Header, Client: cfg.Client, Timeout: cfg.Timeout, MaxConcurrent: cfg.MaxConcurrent,
+		MaxAnswer: maxAnswer, MaxFailures: cfg.MaxFailures, Cooldown: cfg.Cooldown,
+	})
+	if err != nil {
+		return nil, err
+	}
+	h := &HTTP{cfg: cfg, cache: newCache[[32]byte, *verdict](cfg.CacheSize), service: service}
 	rand.Read(h.key[:])
-	if cfg.Client == nil {
-		h.own = &http.Transport{MaxConnsPerHost: cfg.MaxConcurrent, MaxIdleConnsPerHost: cfg.MaxConcurrent,
-			IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: cfg.Timeout, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: 64 << 10}
-		h.cfg.Client = &http.Client{Transport: h.own, CheckRedirect: noRedirects}
-	}
 	return h, nil
 }
 
 // Close closes connections that nobody uses. Requests that are under way end with their contexts.
-func (h *HTTP) Close() {
-	if h.own != nil {
-		h.own.CloseIdleConnections()
-	}
-}
+func (h *HTTP) Close() { h.service.Close() }
 
 // OnConnectAuthenticate returns what the service says, or has said not long ago. It blocks for Timeout at most. Errors wrap
 // ErrUnavailable, ErrClientID or the context's.
@@ -137,65 +125,15 @@ func (h *HTTP) remember(key [32]byte, v *verdict) {
 }
 
 // ask makes a request when it is its turn.
-func (h *HTTP) ask(parent context.Context, body []byte) (*verdict, error) {
-	ctx, cancel := context.WithTimeout(parent, h.cfg.Timeout)
-	defer cancel()
-	select {
-	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
-	case <-ctx.Done():
-		h.refused.Add(1)
-		return nil, fmt.Errorf("%w: too many requests at a time: %w", ErrUnavailable, context.Cause(ctx))
-	}
-	t, ok := h.breaker.begin(time.Now())
-	if !ok {
-		h.refused.Add(1)
-		return nil, fmt.Errorf("%w: the service has failed and is left alone for a while", ErrUnavailable)
-	}
-	settled := false
-	defer func() {
-		if !settled { // a panic, or the client has gone
-			h.breaker.abandon(t)
-		}
-	}()
-	h.requests.Add(1)
-	v, err := h.post(ctx, body)
-	if err != nil && parent.Err() != nil {
-		return nil, context.Cause(parent)
-	}
-	settled = true
-	h.breaker.end(t, time.Now(), err == nil)
-	if err != nil {
-		h.failures.Add(1)
+func (h *HTTP) ask(ctx context.Context, body []byte) (v *verdict, err error) {
+	err = h.service.Ask(ctx, body, func(answer []byte) (err error) {
+		v, err = h.parseAnswer(answer)
+		return err
+	})
+	if errors.Is(err, callout.ErrUnavailable) {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	return v, nil
-}
-
-// post asks the service. Its errors hold nothing of the question or the answer.
-func (h *HTTP) post(ctx context.Context, body []byte) (*verdict, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.cfg.URL, bytes.NewReader(body))
-	if err != nil {
-		return nil, errURL
-	}
-	for name, values := range h.cfg.Header {
-		req.Header[http.CanonicalHeaderKey(name)] = values
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "application/json")
-	resp, err := h.cfg.Client.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("ask the service: %w", withoutURL(err))
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the service answers %d", resp.StatusCode)
-	}
-	data, err := readAtMost(resp.Body, maxAnswer)
-	if err != nil {
-		return nil, fmt.Errorf("read the service's answer: %w", err)
-	}
-	return h.parseAnswer(data)
+	return v, err
 }
 
 // HTTPStats counts what an HTTP has done.
@@ -210,6 +148,7 @@ type HTTPStats struct {
 
 // Stats returns the counts since the start.
 func (h *HTTP) Stats() HTTPStats {
-	return HTTPStats{Requests: h.requests.Load(), Failures: h.failures.Load(), Hits: h.hits.Load(), Refused: h.refused.Load(),
-		Cached: h.cache.len(), Open: h.breaker.isOpen()}
+	st := h.service.Stats()
+	return HTTPStats{Requests: st.Requests, Failures: st.Failures, Hits: h.hits.Load(), Refused: st.Refused,
+		Cached: h.cache.len(), Open: st.Open}
 }

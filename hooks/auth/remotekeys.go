@@ -3,16 +3,15 @@ package auth
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/holdfast-mqtt/holdfast/hooks/callout"
 )
 
 // RemoteKeysConfig says where a key set is to be fetched from, and how often.
@@ -50,7 +49,7 @@ var _ KeySource = (*RemoteKeys)(nil)
 
 // NewRemoteKeys returns a RemoteKeys without keys: Run fetches them.
 func NewRemoteKeys(cfg RemoteKeysConfig) (*RemoteKeys, error) {
-	if err := checkURL(cfg.URL, cfg.Plain); err != nil {
+	if err := callout.CheckURL(cfg.URL, cfg.Plain); err != nil {
 		return nil, err
 	}
 	cfg.Refresh = cmp.Or(cfg.Refresh, 10*time.Minute)
@@ -58,23 +57,10 @@ func NewRemoteKeys(cfg RemoteKeysConfig) (*RemoteKeys, error) {
 	cfg.MaxStale = cmp.Or(cfg.MaxStale, 24*time.Hour)
 	cfg.Timeout = cmp.Or(cfg.Timeout, 10*time.Second)
 	if cfg.Client == nil {
-		cfg.Client = &http.Client{CheckRedirect: noRedirects}
+		cfg.Client = &http.Client{CheckRedirect: callout.NoRedirects}
 	}
 	return &RemoteKeys{cfg: cfg, wake: make(chan struct{}, 1), done: make(chan struct{})}, nil
 }
-
-var errURL = errors.New("want an absolute https:// URL")
-
-// checkURL tells whether text is one to ask. The error does not repeat it, for it may hold a password.
-func checkURL(text string, plain bool) error {
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !plain) {
-		return errURL
-	}
-	return nil
-}
-
-func noRedirects(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // Run fetches the keys until ctx ends: now, every Refresh, and when they are wanted. It logs why it can't.
 func (r *RemoteKeys) Run(ctx context.Context, log *slog.Logger) {
@@ -118,41 +104,22 @@ func (r *RemoteKeys) fetch(ctx context.Context) (*KeySet, error) {
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.cfg.URL, nil)
 	if err != nil {
-		return nil, errURL
+		return nil, callout.ErrURL
 	}
 	req.Header.Set("Accept", "application/jwk-set+json, application/json")
 	resp, err := r.cfg.Client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("fetch keys: %w", withoutURL(err))
+		return nil, fmt.Errorf("fetch keys: %w", callout.WithoutURL(err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("fetch keys: the answer is %d", resp.StatusCode)
 	}
-	data, err := readAtMost(resp.Body, maxKeysDoc)
+	data, err := callout.ReadAtMost(resp.Body, maxKeysDoc)
 	if err != nil {
 		return nil, fmt.Errorf("fetch keys: %w", err)
 	}
 	return parseJWKS(data, false)
-}
-
-var errTooLong = errors.New("the answer is too long")
-
-// readAtMost reads to the end, which must come after max bytes at the latest.
-func readAtMost(body io.Reader, most int64) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(body, most+1))
-	if err == nil && int64(len(data)) > most {
-		err = errTooLong
-	}
-	return data, err
-}
-
-// withoutURL takes the URL out of a client's error, for it may hold a password.
-func withoutURL(err error) error {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		return u.Err
-	}
-	return err
 }
 
 // mayAttempt tells whether the last attempt is long enough ago.

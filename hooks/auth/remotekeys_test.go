@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/hooks/callout"
 )
 
 // transport is an http.RoundTripper made of a function, so that tests need no network and no real time.
@@ -181,7 +182,7 @@ func TestRemoteKeysAnswers(t *testing.T) {
 		{"no key set", 200, "<html>geheim", "not the JSON"},
 		{"a secret", 200, jwks(jwkOf(t, []byte(strings.Repeat("geheim", 10)))), "a secret, where others can read it"},
 	} {
-		r, err := NewRemoteKeys(RemoteKeysConfig{URL: "https://user:geheim@keys.example/?token=geheim", Client: &http.Client{CheckRedirect: noRedirects,
+		r, err := NewRemoteKeys(RemoteKeysConfig{URL: "https://user:geheim@keys.example/?token=geheim", Client: &http.Client{CheckRedirect: callout.NoRedirects,
 			Transport: transport(func(*http.Request) (*http.Response, error) { return answer(tt.code, tt.body), nil })}})
 		if err != nil {
 			t.Fatal(err)

@@ -1,4 +1,4 @@
-package auth
+package callout
 
 import (
 	"testing"
