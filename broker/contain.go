@@ -17,11 +17,12 @@ const (
 	HookSession                      // observers of Sessions
 	HookPublish                      // PublishInterceptor
 	HookDelivery                     // observers of messages
+	HookFront                        // what fronts ask about their own, by Contain
 	hookKinds
 )
 
 func (k HookKind) String() string {
-	return [...]string{"authenticate", "authorize", "session", "publish", "delivery"}[k]
+	return [...]string{"authenticate", "authorize", "session", "publish", "delivery", "front"}[k]
 }
 
 // contain is deferred around the calls of a hook, and ends its panic here. Who is asked for a decision has the
@@ -54,6 +55,14 @@ func panicPlace() string {
 			return "an unknown place"
 		}
 	}
+}
+
+// Contain calls a hook that a front has, and contains its panic. It returns false if there was one, which must deny. It blocks as long
+// as call does.
+func (b *Broker) Contain(call func()) (returned bool) {
+	defer b.contain(HookFront)
+	call()
+	return true
 }
 
 // Authenticate asks a about a client. It is Deny if a panics. It blocks as long as a does; fronts call it beside their

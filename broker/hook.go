@@ -18,6 +18,7 @@ import (
 //	Authorizer             the client's loop                  no          what it asked for is denied
 //	PublishInterceptor     the publisher's loop               no          the message is rejected
 //	observers              a goroutine of the hook's own      until ctx   the event is lost
+//	those of a front       as the front says                              what they were asked about is refused
 //
 // No lock is held while a hook runs. A panic is contained, counted by HookKind in Stats.HookPanics, and logged.
 

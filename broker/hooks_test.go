@@ -240,7 +240,7 @@ func TestObserverPanics(t *testing.T) {
 			t.Errorf("the other has seen %d events, want 6", got)
 		}
 		got := r.Stats().HookPanics
-		if got["delivery"] != 5 || got["session"] != 1 || len(got) != 5 {
+		if got["delivery"] != 5 || got["session"] != 1 || len(got) != 6 {
 			t.Errorf("panics: got %v, want 5 of delivery and 1 of session", got)
 		}
 		text := log.String()

@@ -7,20 +7,21 @@ var (
 	nativeReceived  = counter("native_packets_received_total", "Packets of native protocols received, by type.", "protocol", "type")
 	nativeUplinks   = counter("native_uplinks_total", "Messages of devices that speak native protocols, by outcome.", "protocol", "outcome")
 	nativeSent      = counter("native_sent_total", "What was sent to devices that speak native protocols, by kind.", "protocol", "kind")
+	nativeRooms     = counter("native_rooms_total", "What has happened to rooms of native protocols, by event.", "protocol", "event")
 	nativeUncertain = counter("native_uncertain_total", "What devices have sent that is not known for certain what it means.", "protocol", "what")
 )
 
 // Front is what has been counted of a native protocol.
 type Front struct {
-	Protocol                                           string
-	Logins, Closed, Received, Uplinks, Sent, Uncertain map[string]uint64 // by the label of the metric
+	Protocol                                                  string
+	Logins, Closed, Received, Uplinks, Sent, Rooms, Uncertain map[string]uint64 // by the label of the metric
 }
 
 // NewFront returns one that has counted nothing.
 func NewFront(protocol string) Front {
 	return Front{
 		Protocol: protocol, Logins: make(map[string]uint64), Closed: make(map[string]uint64), Received: make(map[string]uint64),
-		Uplinks: make(map[string]uint64), Sent: make(map[string]uint64), Uncertain: make(map[string]uint64),
+		Uplinks: make(map[string]uint64), Sent: make(map[string]uint64), Rooms: make(map[string]uint64), Uncertain: make(map[string]uint64),
 	}
 }
 
@@ -38,6 +39,7 @@ func (c *Collector) collectFronts(emit emitFunc) {
 			{nativeReceived, f.Received},
 			{nativeUplinks, f.Uplinks},
 			{nativeSent, f.Sent},
+			{nativeRooms, f.Rooms},
 			{nativeUncertain, f.Uncertain},
 		} {
 			for label, n := range part.counts {

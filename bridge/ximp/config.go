@@ -43,6 +43,18 @@ type Config struct {
 	MaxRooms int
 	// MaxMultiInfos is how many ids of GetMultiInfos are answered, the last ones. Default 100; negative answers none.
 	MaxMultiInfos int
+	// RoomAdmitter decides who may join rooms, after the Authorizer. nil has everybody join.
+	RoomAdmitter RoomAdmitter
+	// RoomQuitObserver is told who has left them. It may be nil.
+	RoomQuitObserver RoomQuitObserver
+	// RoomTimeout is how long a join may take to be decided, and a hook to be told of a quit. Default 900 ms: pages wait for 1 s.
+	RoomTimeout time.Duration
+	// RoomWorkers is how many calls of these hooks are made at a time. Default 16.
+	RoomWorkers int
+	// MaxRoomJoins bounds the joins that wait to be decided; further ones are refused. Default 1,024.
+	MaxRoomJoins int
+	// MaxRoomQuits bounds the quits that wait to be told; further ones are not told, and counted. Default 65,536.
+	MaxRoomQuits int
 	// MaxRoomQueue bounds the room messages that wait for one connection; further ones are dropped. Default 500.
 	MaxRoomQueue int
 	// DrainWait is how long clients have to leave that have been asked to connect elsewhere. Default 5 s.
@@ -73,6 +85,7 @@ func (c Config) withDefaults() Config {
 	span(&c.RingRepeat, 30*time.Second)
 	span(&c.RingSpread, time.Second)
 	span(&c.DrainWait, 5*time.Second)
+	span(&c.RoomTimeout, 900*time.Millisecond)
 	count(&c.Window, 1000)
 	c.Window = min(c.Window, 65535)
 	count(&c.WindowBytes, 1<<20)
@@ -80,6 +93,9 @@ func (c Config) withDefaults() Config {
 	count(&c.MaxRooms, 64)
 	count(&c.MaxMultiInfos, 100)
 	count(&c.MaxRoomQueue, 500)
+	count(&c.RoomWorkers, 16)
+	count(&c.MaxRoomJoins, 1024)
+	count(&c.MaxRoomQuits, 1<<16)
 	return c
 }
 

@@ -74,6 +74,7 @@ type rare struct {
 	waiting []waitingPull // that cannot be answered yet
 	futile  futility
 	rooms   map[string]*room // by topic
+	joins   []*roomCall      // that are being decided, in order
 	gather  time.Duration    // room messages are gathered until then
 }
 
@@ -87,7 +88,7 @@ func (c *conn) more() *rare {
 
 // relax gives that back when there is nothing left of it.
 func (c *conn) relax() {
-	if r := c.rare; r != nil && r.meter == nil && r.paused == 0 && len(r.waiting) == 0 && len(r.rooms) == 0 && r.futile.n == 0 {
+	if r := c.rare; r != nil && r.meter == nil && r.paused == 0 && len(r.waiting) == 0 && len(r.rooms) == 0 && len(r.joins) == 0 && r.futile.n == 0 {
 		c.rare = nil
 	}
 }

@@ -121,6 +121,7 @@ func (s *testServer) shutdown() {
 	if err := s.engine.Shutdown(ctx); err != nil {
 		s.t.Errorf("shutdown: %v", err)
 	}
+	s.ximp.Close()
 	s.broker.Close()
 	if st := s.broker.Stats(); st.Connected != 0 || st.Waiting != 0 {
 		s.t.Errorf("after shutdown %d Sessions are connected and %d publishes wait, want none", st.Connected, st.Waiting)

@@ -32,7 +32,7 @@ func (c *conn) onRoom(sn uint64, raw []byte, size int) {
 	up, id := p.Up, p.RoomID
 	switch {
 	case up.Payload == packet.RoomJoin && up.Join != nil && len(up.Join.RoomID) > 0:
-		c.joinRoom(sn, id)
+		c.joinRoom(sn, id, up.Join)
 	case up.Payload == packet.RoomQuit && up.Quit != nil && len(up.Quit.RoomID) > 0:
 		c.quitRoom(string(id))
 		c.putRoom(sn, id, &packet.RoomDown{Quit: &packet.RoomAnswer{Room: &packet.Room{RoomID: id}}, Payload: up.Payload})
@@ -58,39 +58,28 @@ func (c *conn) putRoom(sn uint64, id []byte, d *packet.RoomDown) {
 	}))
 }
 
-// joinRoom makes the client a member. Joining twice succeeds.
-func (c *conn) joinRoom(sn uint64, id []byte) {
-	name := string(id)
-	d := &packet.RoomDown{
-		Payload: packet.RoomJoin, Join: &packet.RoomJoinAnswer{Room: &packet.Room{RoomID: id}, PullLost: packet.Some(true)},
+// mayListen returns 0 if the room's messages may come, or why they must not.
+func (c *conn) mayListen(t string) int32 {
+	r := c.room(t)
+	switch {
+	case r != nil && r.listens:
+	case !c.allows(broker.ActionSubscribe, t, 0):
+		return resultDenied
+	case r == nil && c.rare != nil && len(c.rare.rooms) >= c.ls.srv.cfg.MaxRooms:
+		return resultFull
 	}
-	if d.Result = c.listen(name); d.Result == 0 {
-		r := c.room(roomTopic(name))
-		if !r.joined {
-			r.joined = true
-			c.ls.srv.rooms.add(c.roomKey(name), 1, c.registered())
-		}
-		d.Join.Room = &packet.Room{
-			RoomID: id, Version: packet.Some(uint64(0)), MaxID: packet.Some(uint64(0)), Type: []byte{},
-			Properties: memberCounts(0, 0), Members: []packet.RoomUser{{UserID: []byte(c.user)}},
-		}
-	} else {
-		d.Reason = []byte("not allowed")
-	}
-	c.putRoom(sn, id, d)
+	return 0
 }
 
 // listen has the room's messages come. It returns 0, or why they do not.
 func (c *conn) listen(name string) int32 {
 	t := roomTopic(name)
 	r := c.room(t)
-	switch {
-	case r != nil && r.listens:
+	if r != nil && r.listens {
 		return 0
-	case !c.allows(broker.ActionSubscribe, t, 0):
-		return resultDenied
-	case r == nil && c.rare != nil && len(c.rare.rooms) >= c.ls.srv.cfg.MaxRooms:
-		return resultFull
+	}
+	if result := c.mayListen(t); result != 0 {
+		return result
 	}
 	sub := broker.Subscribe{TopicFilter: t, Options: topic.NewOptions(0, false, false, 2), Fleeting: true}
 	errs, _, err := c.session.Subscribe(c.ls.scratch, c.epoch, []broker.Subscribe{sub}, nil)
@@ -120,11 +109,16 @@ func (c *conn) ignore(name string) {
 
 // quitRoom ends a membership, if there is one.
 func (c *conn) quitRoom(name string) {
+	c.dropJoins(name)
 	c.ignore(name)
 	t := roomTopic(name)
 	if r := c.room(t); r != nil && r.joined {
-		c.ls.srv.rooms.add(c.roomKey(name), -1, -c.registered())
+		c.leaveRoom(t)
 	}
+	c.forgetRoom(t)
+}
+
+func (c *conn) forgetRoom(t string) {
 	if m := c.rare; m != nil {
 		delete(m.rooms, t)
 		c.relax()
@@ -138,10 +132,19 @@ func (c *conn) leaveRooms() {
 	}
 	for t, r := range c.rare.rooms {
 		if r.joined {
-			c.ls.srv.rooms.add(roomKey{c.session.App(), t}, -1, -c.registered())
+			c.leaveRoom(t)
 		}
 	}
-	c.rare.rooms = nil
+	c.rare.rooms, c.rare.joins = nil, nil
+}
+
+// leaveRoom takes note that a member is one no more.
+func (c *conn) leaveRoom(t string) {
+	k := roomKey{c.session.App(), t}
+	c.ls.srv.rooms.add(k, -1, -c.registered())
+	if d := c.ls.srv.desk; d != nil {
+		d.leave(roomUserKey{k, c.user})
+	}
 }
 
 // queryRoom tells how many are in a room.
@@ -160,16 +163,19 @@ func (c *conn) queryRoom(sn uint64, id []byte) {
 	}}})
 }
 
-// subscribeRoom switches delivery on or off. The client need not be a member.
+// subscribeRoom switches delivery on or off. The client need not be a member, unless there is somebody who decides about that.
 func (c *conn) subscribeRoom(sn uint64, outer []byte, s *packet.RoomSubscription) {
 	d := &packet.RoomDown{Payload: packet.RoomSubscribe, Subscribe: s}
 	name := string(s.RoomID)
-	if s.On.Value {
+	switch r := c.room(roomTopic(name)); {
+	case s.On.Value && c.ls.srv.cfg.RoomAdmitter != nil && (r == nil || !r.joined):
+		d.Result = resultDenied
+	case s.On.Value:
 		d.Result = c.listen(name)
-	} else {
+	default:
 		c.ignore(name)
-		if r := c.room(roomTopic(name)); r != nil && !r.joined {
-			c.quitRoom(name)
+		if r != nil && !r.joined {
+			c.forgetRoom(roomTopic(name))
 		}
 	}
 	c.putRoom(sn, outer, d)

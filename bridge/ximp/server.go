@@ -17,12 +17,15 @@ type Server struct {
 	logins    *login.Pool // of its own; nil if it has none
 	takeovers takeovers
 	rooms     roomCounts
+	desk      *roomDesk // nil without hooks of rooms
 	stats     serverStats
 }
 
 type serverStats struct {
 	logins, refused, malformed, timeouts, denied, unauthenticated, turnedAway atomic.Uint64
 	pulls, rings, uplinks, uplinksRefused, roomMessages, dropped              atomic.Uint64
+	joinsAdmitted, joinsRefused, joinsFailed, joinsOverflow                   atomic.Uint64
+	quitsTold, quitsFailed, quitsLost                                         atomic.Uint64
 }
 
 // Stats are counters of a Server since its start.
@@ -40,6 +43,13 @@ type Stats struct {
 	UplinksRefused  uint64 // messages that could not be published
 	RoomMessages    uint64 // messages of rooms that were sent to clients
 	Dropped         uint64 // messages of rooms for which a connection had no room
+	JoinsAdmitted   uint64 // joins that the RoomAdmitter has allowed
+	JoinsRefused    uint64 // that it has refused
+	JoinsFailed     uint64 // about which it has said nothing, or nothing in time
+	JoinsOverflow   uint64 // about which it was not asked, since too many waited
+	QuitsTold       uint64 // of which the RoomQuitObserver was told
+	QuitsFailed     uint64 // of which it could not be told
+	QuitsLost       uint64 // of which it was not told, since too many waited or the Server has ended
 }
 
 // loopState is what the connections of one loop share.
@@ -64,15 +74,19 @@ func NewServer(cfg Config, e *netloop.Engine) *Server {
 		srv.logins = login.NewPool(login.Config{})
 		srv.cfg.Logins = srv.logins
 	}
+	srv.desk = newRoomDesk(srv)
 	return srv
 }
 
-// Stop ends what the server does by itself. Connections are the engine's: see netloop.Engine.Shutdown.
+// Stop has nobody log in any more. Connections are the engine's: see netloop.Engine.Shutdown.
 func (srv *Server) Stop() {
 	if srv.logins != nil {
 		srv.logins.Stop()
 	}
 }
+
+// Close ends what the server does by itself, once its connections have ended. It blocks for a moment while hooks are told of them.
+func (srv *Server) Close() { srv.desk.close() }
 
 // HandlerOf returns a function that makes the handlers of a listener's connections. from may be nil.
 func (srv *Server) HandlerOf(from *Listener) func(*netloop.Conn) netloop.Handler {
@@ -112,7 +126,9 @@ func (srv *Server) Stats() Stats {
 		Logins: st.logins.Load(), Refused: st.refused.Load(), Malformed: st.malformed.Load(), Timeouts: st.timeouts.Load(),
 		Denied: st.denied.Load(), Unauthenticated: st.unauthenticated.Load(), Overloaded: st.turnedAway.Load(), Pulls: st.pulls.Load(), Rings: st.rings.Load(),
 		Uplinks: st.uplinks.Load(), UplinksRefused: st.uplinksRefused.Load(), RoomMessages: st.roomMessages.Load(),
-		Dropped: st.dropped.Load(),
+		Dropped: st.dropped.Load(), JoinsAdmitted: st.joinsAdmitted.Load(), JoinsRefused: st.joinsRefused.Load(),
+		JoinsFailed: st.joinsFailed.Load(), JoinsOverflow: st.joinsOverflow.Load(), QuitsTold: st.quitsTold.Load(),
+		QuitsFailed: st.quitsFailed.Load(), QuitsLost: st.quitsLost.Load(),
 	}
 }
 

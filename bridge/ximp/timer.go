@@ -43,6 +43,9 @@ func (c *conn) arm() {
 			if c.talking() {
 				earlier(r.gather)
 			}
+			if len(r.joins) > 0 {
+				earlier(r.joins[0].until)
+			}
 		}
 		if c.rights != nil {
 			earlier(c.rights.expires)
@@ -89,6 +92,7 @@ func (c *conn) OnTimer(nc *netloop.Conn) {
 		return
 	}
 	if c.state == loggedIn {
+		c.expireJoins(now)
 		c.attend()
 	}
 	c.arm()

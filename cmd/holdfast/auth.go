@@ -133,12 +133,9 @@ func (g *guard) service(a *config.Auth) error {
 		return nil
 	}
 	hc := auth.HTTPConfig{URL: a.HTTPURL, Plain: a.HTTPPlain, Timeout: a.HTTPTimeout, Grant: grant}
-	if a.HTTPHeaderFile != "" {
-		value, err := os.ReadFile(a.HTTPHeaderFile)
-		if err != nil {
-			return fmt.Errorf("auth.http_header_file: %w", err)
-		}
-		hc.Header = http.Header{"Authorization": {strings.TrimSpace(string(value))}}
+	var err error
+	if hc.Header, err = authorization(a.HTTPHeaderFile); err != nil {
+		return fmt.Errorf("auth.http_header_file: %w", err)
 	}
 	h, err := auth.NewHTTP(hc)
 	if err != nil {
@@ -147,6 +144,18 @@ func (g *guard) service(a *config.Auth) error {
 	g.link("http", h)
 	g.close = append(g.close, h.Close)
 	return nil
+}
+
+// authorization is the header that a web service is sent, with a file's content; none if path is empty.
+func authorization(path string) (http.Header, error) {
+	if path == "" {
+		return nil, nil
+	}
+	value, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return http.Header{"Authorization": {strings.TrimSpace(string(value))}}, nil
 }
 
 // scram adds the authentication method of MQTT 5.

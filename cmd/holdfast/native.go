@@ -17,6 +17,7 @@ import (
 	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 	"github.com/holdfast-mqtt/holdfast/center"
 	"github.com/holdfast-mqtt/holdfast/cmd/holdfast/config"
+	"github.com/holdfast-mqtt/holdfast/hooks/callout"
 )
 
 // natives are the fronts of the native protocols: one of each for every profile that listeners name, and one for
@@ -28,6 +29,7 @@ type natives struct {
 	profiles map[string]*config.Native
 	miop     map[string]*miop.Server
 	ximp     map[string]ximpFront
+	services []*callout.Service // of products
 }
 
 func newNatives(mc *mqtt.Config, limits *config.Broker, e *netloop.Engine) *natives {
@@ -164,13 +166,23 @@ func (n *natives) protocols(l *config.Listener, from *login.Listener) (sniff, ba
 	return sniff, bare, nil
 }
 
-// stop ends what the fronts do by themselves.
+// stop has nobody log in any more.
 func (n *natives) stop() {
 	for _, srv := range n.miop {
 		srv.Stop()
 	}
 	for _, f := range n.ximp {
 		f.server.Stop()
+	}
+}
+
+// close ends what the fronts do by themselves, once their connections have ended.
+func (n *natives) close() {
+	for _, f := range n.ximp {
+		f.server.Close()
+	}
+	for _, s := range n.services {
+		s.Close()
 	}
 }
 

@@ -37,12 +37,16 @@ func (n *natives) ximpOf(l *config.Listener) (ximpFront, error) {
 	if err != nil {
 		return ximpFront{}, fmt.Errorf("%s: %w", l.Profile, err)
 	}
-	f := ximpFront{rules: rules, server: ximp.NewServer(ximp.Config{
+	xc := ximp.Config{
 		Broker: n.mqtt.Broker, Logger: n.mqtt.Logger,
 		Authenticator: n.mqtt.Authenticator, Logins: n.mqtt.Logins, Authorizer: n.mqtt.Authorizer,
 		Window: n.limits.MaxQueuedMessages, WindowBytes: int(n.limits.MaxQueuedBytes),
 		DrainWait: ximpDrain, Elsewhere: p.XIMP.Elsewhere, ElsewherePort: p.XIMP.ElsewherePort,
-	}, n.engine)}
+	}
+	if err := n.roomServices(&p.XIMP.Rooms, &xc); err != nil {
+		return ximpFront{}, fmt.Errorf("%s: %w", l.Profile, err)
+	}
+	f := ximpFront{rules: rules, server: ximp.NewServer(xc, n.engine)}
 	n.ximp[l.Profile] = f
 	return f, nil
 }
@@ -144,4 +148,11 @@ func countXIMP(f *center.Front, st ximp.Stats) {
 	f.Sent["doorbells"] += st.Rings
 	f.Sent["room_messages"] += st.RoomMessages
 	f.Sent["room_messages_dropped"] += st.Dropped
+	f.Rooms["join_admitted"] += st.JoinsAdmitted
+	f.Rooms["join_refused"] += st.JoinsRefused
+	f.Rooms["join_failed"] += st.JoinsFailed
+	f.Rooms["join_overflow"] += st.JoinsOverflow
+	f.Rooms["quit_told"] += st.QuitsTold
+	f.Rooms["quit_failed"] += st.QuitsFailed
+	f.Rooms["quit_lost"] += st.QuitsLost
 }

@@ -192,6 +192,7 @@ func (r *mqttRoom) Shutdown(ctx context.Context) error {
 	r.native.stop()
 	r.logins.Stop()
 	err := r.engine.Shutdown(ctx)
+	r.native.close()
 	r.broker.Close()
 	if r.stop != nil {
 		r.stop()

@@ -47,6 +47,24 @@ type NativeXIMP struct {
 	// Elsewhere are addresses that clients are told when the server ends, and ElsewherePort their port; 0 tells none.
 	Elsewhere     []string `yaml:"elsewhere"`
 	ElsewherePort uint16   `yaml:"elsewhere_port"`
+	// Rooms are settings of rooms.
+	Rooms NativeRooms `yaml:"rooms"`
+}
+
+// NativeRooms is what a profile says about rooms of XIMP.
+type NativeRooms struct {
+	// JoinURL is the URL of a web service that decides who may join; docs/native.md has what it is sent. Empty has everybody join.
+	JoinURL string `yaml:"join_url"`
+	// QuitURL is that of one that is told who has left. It may be empty.
+	QuitURL string `yaml:"quit_url"`
+	// HeaderFile is a file with the value of the header Authorization that both are sent. Empty is none.
+	HeaderFile string `yaml:"header_file"`
+	// HTTPPlain permits http:// in these URLs.
+	HTTPPlain bool `yaml:"http_plain"`
+	// Timeout is how long they may take for an answer. 0 is 800 ms: pages wait for 1 s.
+	Timeout time.Duration `yaml:"timeout"`
+	// Requests is how many are made at a time, to each. 0 is 16.
+	Requests int `yaml:"requests"`
 }
 
 // NativeMIOP is what a profile says about MIOP.
@@ -138,6 +156,23 @@ func (x *NativeXIMP) check(f *faults) {
 	if x.Guests == "check" && len(x.Salts) == 0 {
 		f.add("ximp.guests", "check needs ximp.salts")
 	}
+	x.Rooms.check(f)
+}
+
+// maxRoomTimeout is what a phone waits for the answer to a join, and some less.
+const maxRoomTimeout = 15 * time.Second
+
+func (r *NativeRooms) check(f *faults) {
+	for _, u := range []struct{ name, url string }{{"ximp.rooms.join_url", r.JoinURL}, {"ximp.rooms.quit_url", r.QuitURL}} {
+		checkService(f, u.name, u.url, r.HTTPPlain, "ximp.rooms.http_plain")
+	}
+	if r.HeaderFile != "" && r.JoinURL+r.QuitURL == "" {
+		f.add("ximp.rooms.header_file", "it goes with join_url or quit_url")
+	}
+	if r.Timeout != 0 {
+		within(f, "ximp.rooms.timeout", r.Timeout, 10*time.Millisecond, maxRoomTimeout)
+	}
+	within(f, "ximp.rooms.requests", r.Requests, 0, 1000)
 }
 
 func (m *NativeMIOP) check(f *faults) {

@@ -18,6 +18,7 @@ ximp:
   plaintext_types: [pc]
   elsewhere: [192.0.2.1]
   elsewhere_port: 443
+  rooms: {join_url: "https://rooms.example/join", quit_url: "https://rooms.example/quit", header_file: token, timeout: 500ms, requests: 8}
 miop:
   secret_key_file: key.pem
   apps:
@@ -40,7 +41,7 @@ func TestReadNative(t *testing.T) {
 		t.Fatal(err)
 	}
 	app := n.MIOP.Apps["900000001"]
-	if n.XIMP.Keys["4242-102"] != "a default key" || !n.XIMP.OnlyApps || app.SignAge != 10*time.Minute || n.MIOP.Other.V4Entry != 12 {
+	if n.XIMP.Keys["4242-102"] != "a default key" || !n.XIMP.OnlyApps || app.SignAge != 10*time.Minute || n.XIMP.Rooms.Timeout != 500*time.Millisecond || n.MIOP.Other.V4Entry != 12 {
 		t.Errorf("got %+v", n)
 	}
 	if n, err := ReadNative(writeProfile(t, "")); err != nil || n.XIMP.Guests != "" {
@@ -64,6 +65,11 @@ func TestReadNativeFaults(t *testing.T) {
 		{"ximp: {salts: {\"1\": \"\"}}", "the salt is empty"},
 		{"ximp: {guests: check}", "needs ximp.salts"},
 		{"ximp: {guests: some}", "ximp.guests"},
+		{"ximp: {rooms: {join_url: http://u:s3cr3t@rooms.example/}}", "or set ximp.rooms.http_plain"},
+		{"ximp: {rooms: {quit_url: rooms.example}}", "ximp.rooms.quit_url: write https://"},
+		{"ximp: {rooms: {header_file: x}}", "goes with join_url"},
+		{"ximp: {rooms: {timeout: 1m}}", "ximp.rooms.timeout"},
+		{"ximp: {rooms: {requests: -1}}", "ximp.rooms.requests"},
 		{"miop: {apps: {\"01\": {}}}", "not an appid"},
 		{"miop: {other: {sign: md5}}", "miop.other.sign_secret_file"},
 		{"miop: {other: {sign: sha1}}", "miop.other.sign"},

@@ -118,13 +118,7 @@ func (a *Auth) check(f *faults) {
 		f.add("auth.jwt_secret_file", "keys of tokens come from one of jwt_secret_file, jwt_key_file and jwt_keys_url")
 	}
 	for _, u := range []struct{ name, url string }{{"auth.http_url", a.HTTPURL}, {"auth.jwt_keys_url", a.JWTKeysURL}} {
-		switch {
-		case u.url == "" || strings.HasPrefix(u.url, "https://"):
-		case !strings.HasPrefix(u.url, "http://"):
-			f.add(u.name, "write https://…")
-		case !a.HTTPPlain:
-			f.add(u.name, "secrets go in clear over http://; write https://, or set auth.http_plain")
-		}
+		checkService(f, u.name, u.url, a.HTTPPlain, "auth.http_plain")
 	}
 	for _, c := range []struct{ name, field string }{
 		{"auth.certificate_user", a.CertificateUser}, {"auth.certificate_client_id", a.CertificateClientID},
@@ -135,6 +129,17 @@ func (a *Auth) check(f *faults) {
 	}
 	f.oneOf("auth.forbidden_publish", a.ForbiddenPublish, Refuse, Disconnect)
 	within(f, "auth.http_timeout", a.HTTPTimeout, 10*time.Millisecond, time.Minute)
+}
+
+// checkService complains about the URL of a web service; empty is none. plainName is the setting that permits http://, which is plain.
+func checkService(f *faults, name, url string, plain bool, plainName string) {
+	switch {
+	case url == "" || strings.HasPrefix(url, "https://"):
+	case !strings.HasPrefix(url, "http://"):
+		f.add(name, "write https://…")
+	case !plain:
+		f.add(name, "secrets go in clear over http://; write https://, or set %s", plainName)
+	}
 }
 
 func (l *Limits) check(f *faults, packet Size) {
