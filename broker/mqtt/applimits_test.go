@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/mqtt/packet"
 	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 )
 
@@ -100,10 +101,40 @@ func TestAppSubscriptions(t *testing.T) {
 	})
 }
 
-// TestAppRetained bounds retained messages by App. What the server itself says below $SYS does not count.
-func TestAppRetained(t *testing.T) {
+// TestAppRetainedSys has the server retain what it says below $SYS, which is more than an App may: it does not count, neither
+// before the App has retained something of its own nor after.
+func TestAppRetainedSys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newLimitedServer(t, broker.AppLimits{MaxRetained: 2}, Config{SysInterval: time.Second})
+		dialAs(s, "v5 id=p clean").do("pub t x q=1 id=1", "PUBACK 1 10") // something to tell
+		said := func() int {
+			<-time.After(3 * time.Second)
+			synctest.Wait()
+			c := dialAs(s, "v5 id=reader clean")
+			c.do("sub id=1 $SYS/#,0", "SUBACK 1 00")
+			synctest.Wait()
+			return c.drain()[packet.TypePublish]
+		}
+		if got := said(); got <= 2 {
+			t.Fatalf("%d messages are retained below $SYS, want more than the limit", got)
+		}
+		a := dialAs(s, "v5 id=a clean")
+		for i, want := range []string{"10", "10", "97"} {
+			a.do(fmt.Sprintf("pub r/%d x q=1 id=1 retain", i), ackOf("PUBACK 1", want))
+		}
+		if got := said(); got <= 2 { // it is full, and the server goes on
+			t.Errorf("%d messages are retained below $SYS afterwards, want more than the limit", got)
+		}
+		if got := limited(s, broker.DefaultApp)["retained"]; got != 1 {
+			t.Errorf("%d are counted as refused, want the client's one", got)
+		}
+	})
+}
+
+// TestAppRetained bounds retained messages by App.
+func TestAppRetained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newLimitedServer(t, broker.AppLimits{MaxRetained: 2}, Config{})
 		a := dialAs(s, "v5 id=a clean")
 		a.do("sub id=1 r/+,1", "SUBACK 1 01")
 		for i, want := range []string{"00", "00", "97"} {
@@ -167,6 +198,50 @@ func TestAppQueued(t *testing.T) {
 			}
 			if got := limited(s, "free")["queued"]; got != 0 {
 				t.Errorf("%+v: another App: %d are counted as refused, want none", l, got)
+			}
+		})
+	}
+}
+
+// TestAppQueuedWaiting has publishes wait for a subscriber whose queue is full: they count for what the App may have queued, until they
+// have been taken or their publisher is gone.
+func TestAppQueuedWaiting(t *testing.T) {
+	const size = len("t0123456789") + 64
+	for _, l := range []broker.AppLimits{{MaxQueuedMessages: 4}, {MaxQueuedBytes: 4 * size}} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newServer(t, setup{loop: netloop.Config{Portable: true}, broker: broker.Config{
+				MaxQueuedMessages: 1, AppLimits: func(string) broker.AppLimits { return l },
+			}})
+			sub, p := dialAs(s, "v5 id=sub clean rm=1"), dialAs(s, "v5 id=p clean")
+			sub.do("sub id=1 t,1", "SUBACK 1 01")
+			p.do("pub t 0123456789 q=1 id=1", "PUBACK 1") // is in flight
+			sub.expect("PUBLISH t 0123456789 q=1 id=1")
+			p.do("pub t 0123456789 q=1 id=2", "PUBACK 2") // is queued
+			for id := range 3 {
+				p.do(fmt.Sprintf("pub t 0123456789 q=1 id=%d", id+3))
+			}
+			synctest.Wait()
+			if st := s.broker.Stats(); st.Queued != 1 || st.Waiting != 3 {
+				t.Fatalf("%d are queued and %d wait, want 1 and 3", st.Queued, st.Waiting)
+			}
+			other := dialAs(s, "v5 id=other clean")
+			other.do("pub t 0123456789 q=1 id=1", "PUBACK 1 97")
+
+			sub.do("puback 1", "PUBLISH t 0123456789 q=1 id=2")
+			p.expect("PUBACK 3") // has been taken
+			other.do("pub t 0123456789 q=1 id=2")
+			synctest.Wait()
+			if got := s.broker.Stats().Waiting; got != 3 {
+				t.Errorf("%d wait, want 3: there was room for one", got)
+			}
+			dialAs(s, "v5 id=third clean").do("pub t 0123456789 q=1 id=1", "PUBACK 1 97")
+			if got := limited(s, broker.DefaultApp)["queued"]; got != 2 {
+				t.Errorf("%+v: %d are counted as refused, want 2", l, got)
+			}
+			sub.nc.Close() // a transient Session: what was for it counts no more
+			synctest.Wait()
+			if a := s.broker.AppStats()[0]; a.Queued != 0 || a.Waiting != 0 {
+				t.Errorf("%d are queued and %d wait in the end, want none", a.Queued, a.Waiting)
 			}
 		})
 	}

@@ -282,3 +282,90 @@ func TestPaceEnd(t *testing.T) {
 		}
 	}
 }
+
+// TestPaceAnew has a client that is slowed authenticate anew: it is slowed as before, and has no more at once than it had
+// left. It is so while it is held, and after.
+func TestPaceAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		throttle, err := limits.NewThrottle(perClient(10))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := changing{make(chan *broker.Identity, 10)}
+		s := newServer(t, setup{
+			loop:   netloop.Config{Portable: true},
+			broker: broker.Config{Throttle: throttle},
+			mqtt:   Config{Enhanced: []broker.EnhancedAuthenticator{m}, Authorizer: denyBelow("secret")},
+		})
+		m.found <- nil
+		v, b, err := encodeConnect("v5 id=c clean auth=riddle")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newClient(s, v)
+		c.send(b)
+		if f, ok := c.wait(); !ok || f.Type != packet.TypeConnAck || f.Body[1] != 0 {
+			t.Fatalf("got %v % x, want CONNACK 0", f.Type, f.Body)
+		}
+		for round := range 3 {
+			before := taken(s)
+			c.send(publishes(t, c.version, 11, 0, "x"))
+			m.found <- nil
+			c.sendAuth(packet.ReAuthenticate, "riddle", "") // behind what shows that it is too fast
+			c.send(publishes(t, c.version, 20, 0, "x"))
+			if got := taken(s) - before; got != 11 {
+				t.Fatalf("round %d: %d are taken at once, want 11", round, got)
+			}
+			<-time.After(time.Second)
+			if got := taken(s) - before; got < 20 || got > 21 {
+				t.Errorf("round %d: %d are taken in a second, want 21", round, got)
+			}
+			c.wantAuth(packet.Success, "")
+			c.do("pub secret m q=1 id=1") // it is asked about its rights still, when its turn comes
+			<-time.After(3 * time.Second)
+			c.expect("PUBACK 1 87")
+		}
+	})
+}
+
+// TestPaceParked has a slowed client send packet by packet, until no more is read from it: so much is parked for it, and more
+// while it has deliveries to acknowledge.
+func TestPaceParked(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		owing bool
+		most  int
+	}{
+		{"owes nothing", false, maxParkedSlowed},
+		{"has a delivery to acknowledge", true, maxParkedSlowedOwing},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSlowServer(t, perClient(1))
+				c := dialAs(s, "v5 id=c clean")
+				if tt.owing {
+					c.do("sub id=1 to/c,1", "SUBACK 1 01")
+					dialAs(s, "v5 id=other clean").do("pub to/c m q=1 id=1", "PUBACK 1")
+					c.expect("PUBLISH to/c m q=1 id=1")
+				}
+				c.send(publishes(t, c.version, 2, 0, "x")) // slowed from here on
+				one := len(publishes(t, c.version, 1, 0, "x*1000"))
+				before := heard(s)
+				sending := sendAll(t, c, "t", 0, 300, 1000)
+				synctest.Wait()
+				if got, most := (heard(s)-before)*one, tt.most+one; got <= tt.most || got > most {
+					t.Errorf("%d B are parked, want more than %d and at most %d", got, tt.most, most)
+				}
+				if sending.finished() || taken(s) > 3 {
+					t.Errorf("all is sent: %t, %d are taken; want the client to be held back", sending.finished(), taken(s))
+				}
+			})
+		})
+	}
+}
+
+// heard is how many publishes the server has taken from connections, parked ones too.
+func heard(s *testServer) int {
+	synctest.Wait()
+	return int(s.mqtt.Stats().Packets[packet.TypePublish])
+}
