@@ -95,10 +95,15 @@ func (m *Message) share() {
 	m.shared = true
 }
 
+// MessageOverhead is what a message counts for in bounds on top of its own bytes.
+const MessageOverhead = 64
+
 // Size is what a message counts for in bounds, in bytes.
 func (m *Message) Size() int { return m.size() }
 
-func (m *Message) size() int { return len(m.TopicName) + len(m.Payload) + len(m.Properties) + 64 }
+func (m *Message) size() int {
+	return len(m.TopicName) + len(m.Payload) + len(m.Properties) + MessageOverhead
+}
 
 // expired tells whether m is worth nothing any more. Most messages never are,
 // and have nobody look at the clock.

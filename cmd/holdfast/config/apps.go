@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/holdfast-mqtt/holdfast/broker"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -86,11 +87,12 @@ func (apps Apps) check(f *faults, packet Size) {
 	}
 }
 
-// checkQuota looks at a bound of what an App's Sessions keep.
+// checkQuota looks at a bound of what an App's Sessions keep. Unlike that of a Session, it holds for the first message too.
 func checkQuota(f *faults, name string, quota, packet Size) {
 	within(f, name, quota, 0, maxBytes)
-	if quota != 0 && quota < packet {
-		f.add(name, "%v is less than broker.max_packet_size (%v): the largest message could never be kept", quota, packet)
+	if least := packet + broker.MessageOverhead; quota != 0 && quota < least {
+		f.add(name, "%v has no room for the largest message, broker.max_packet_size (%v) and %d B that each message counts for besides: write %v or more, or 0 for no limit",
+			quota, packet, broker.MessageOverhead, least)
 	}
 }
 

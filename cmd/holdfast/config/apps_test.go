@@ -2,7 +2,10 @@ package config
 
 import (
 	"reflect"
+	"strings"
 	"testing"
+
+	"github.com/holdfast-mqtt/holdfast/broker"
 )
 
 // What an App has of its own counts instead of what all have, also 0.
@@ -41,6 +44,34 @@ func TestAppsInEnvironment(t *testing.T) {
 	for _, bad := range []string{"x", "{x: 5}", "{x: {max_conections: 5}}", "{x: {messages: many}}"} {
 		if err := applyEnv(Default(), []string{"HOLDFAST_APPS=" + bad}); err == nil {
 			t.Errorf("%s: got no error", bad)
+		}
+	}
+}
+
+// What the Sessions of an App may keep has room for the largest message with what it counts for besides.
+func TestQueuedBytesTakeTheLargestMessage(t *testing.T) {
+	const packet = 4 << 10
+	largest := broker.Message{TopicName: "t", Payload: make([]byte, packet-1)}
+	for _, tt := range []struct {
+		quota Size
+		ok    bool
+	}{
+		{0, true}, // no limit
+		{1, false},
+		{packet, false},
+		{Size(largest.Size()) - 1, false},
+		{Size(largest.Size()), true},
+	} {
+		for name, c := range map[string]*Config{
+			"limits.app_max_queued_bytes": {Limits: Limits{AppMaxQueuedBytes: tt.quota}},
+			"apps.a.max_queued_bytes":     {Apps: Apps{"a": {MaxQueuedBytes: &tt.quota}}},
+		} {
+			all := Default()
+			all.Broker.MaxPacketSize, all.Limits, all.Apps = packet, c.Limits, c.Apps
+			err := all.Validate()
+			if tt.ok && err != nil || !tt.ok && (err == nil || !strings.HasPrefix(err.Error(), name+": ") || !strings.Contains(err.Error(), "write 4160 or more, or 0 for no limit")) {
+				t.Errorf("%s: %d: got %v, want it taken: %t", name, tt.quota, err, tt.ok)
+			}
 		}
 	}
 }

@@ -215,7 +215,8 @@ type Limits struct {
 	// connection after a while. docs/security.md tells what is counted.
 	AppMaxQueuedMessages int `yaml:"app_max_queued_messages"`
 
-	// AppMaxQueuedBytes bounds the same by bytes. It is at least max_packet_size.
+	// AppMaxQueuedBytes bounds the same by bytes, of which each message counts for 64 more than its own. It is at least
+	// broker.max_packet_size and these 64 B, or the largest message could never be kept.
 	AppMaxQueuedBytes Size `yaml:"app_max_queued_bytes"`
 
 	// AppMessages is how many messages all clients of an App together may publish a second; as many may come at once.
