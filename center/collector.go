@@ -17,11 +17,13 @@ type Node struct {
 	Broker *broker.Broker
 	MQTT   *mqtt.Server
 	Engine *netloop.Engine
-	Logins *login.Pool  // nil if nobody is asked who clients are
-	Store  Store        // nil if nothing is kept on disk
-	Load   Load         // nil if there is no protection against overload
-	Door   func() Door  // nil if all connections are let in
-	Guard  func() Guard // nil if nobody is asked who clients are
+	Logins *login.Pool // nil if nobody is asked who clients are
+	Store  Store       // nil if nothing is kept on disk
+	Load   Load        // nil if there is no protection against overload
+	Door   func() Door // nil if all connections are let in
+	// Listeners are how many connections are open, by listener's URL; nil is none. There are as many of them as are configured.
+	Listeners func() map[string]int64
+	Guard     func() Guard // nil if nobody is asked who clients are
 	// Natives are the fronts of other protocols than MQTT. nil if there are none.
 	Natives func() []Front
 }

@@ -2,6 +2,7 @@ package center
 
 // The metrics of those who want in.
 var (
+	listenerOpen       = gauge("listener_connections", "Network Connections that are open, by listener.", "listener")
 	connectionsRefused = counter("connections_refused_total", "Connections closed before a byte was read, by reason.", "reason")
 	connectionsUnopen  = counter("connections_unopened_total", "Connections that ended in their PROXY header, TLS handshake or WebSocket request.")
 	unknownTotal       = counter("connections_unknown_total", "Connections that began like no protocol of their listener, by their first bytes in hex; at most 32 beginnings are counted by themselves.", "first")
@@ -35,6 +36,11 @@ type Authenticator struct {
 func (c *Collector) collectEntry(emit emitFunc) {
 	es, ms := c.node.Engine.Stats(), c.node.MQTT.Stats()
 	emit(connectionsUnopen, float64(es.Unopened))
+	if c.node.Listeners != nil {
+		for url, n := range c.node.Listeners() {
+			emit(listenerOpen, float64(n), url)
+		}
+	}
 	if _, ok := es.Unknown["other"]; !ok {
 		emit(unknownTotal, 0, "other") // it is shown from the start
 	}

@@ -101,6 +101,7 @@ func TestCollectorWithoutStore(t *testing.T) {
 func TestCollectorShowsEntry(t *testing.T) {
 	c := newCollectorForTest(t, nil)
 	c.node.Door = func() Door { return Door{Refused: map[string]uint64{"node_full": 3, "address_list": 0}} }
+	c.node.Listeners = func() map[string]int64 { return map[string]int64{"ws://127.0.0.1:8080/mqtt": 7, "unix:///s": 0} }
 	c.node.Guard = func() Guard {
 		return Guard{Authenticators: []Authenticator{{Name: "jwt", Allowed: 1, Denied: 2, Failed: 4}}, Unknown: 5, Blocked: 6}
 	}
@@ -114,6 +115,8 @@ func TestCollectorShowsEntry(t *testing.T) {
 		"holdfast_authenticator_decisions_total authenticator=none outcome=blocked": 6,
 		"holdfast_authentications_total outcome=allowed":                            0,
 		"holdfast_tls_handshakes_total outcome=refused":                             0,
+		"holdfast_listener_connections listener=ws://127.0.0.1:8080/mqtt":           7,
+		"holdfast_listener_connections listener=unix:///s":                          0,
 		"holdfast_tls_handshakes_under_way":                                         0,
 		"holdfast_tls_handshake_rest_seconds_total":                                 0,
 	} {

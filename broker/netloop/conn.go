@@ -42,6 +42,7 @@ type Conn struct {
 	// guarded by mu
 	mu       sync.Mutex
 	state    outState
+	from     uint16  // static, here where it takes no room: the number of the listener; 0 is none
 	out      *output // nil while nothing waits
 	writeErr *error  // why writing has failed; a pointer, since few pay for it and all for its size
 }

@@ -3,8 +3,10 @@ package netloop
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -357,6 +359,75 @@ func TestManyConnections(t *testing.T) {
 		shutdown(t, e, nil) // bytes are counted after the peer may have read them
 		if got := e.Stats(); got.Accepted != conns || got.BytesIn != conns*5 || got.BytesOut != conns*5 {
 			t.Errorf("%d accepted, %d bytes in, %d out; want %d and %d", got.Accepted, got.BytesIn, got.BytesOut, conns, conns*5)
+		}
+	})
+}
+
+// TestListenerOpen has listeners count their own connections, whatever lies between socket and handler, also after they have been
+// closed; those that the engine has dialed are no listener's.
+func TestListenerOpen(t *testing.T) {
+	eachEngine(t, func(t *testing.T, cfg Config) {
+		e := startEngine(t, cfg)
+		var all []*Listener
+		for _, lc := range []ListenConfig{
+			{},
+			{TLS: serverTLS("server")}, // whose handshake never begins here
+			{WebSocket: &WebSocketConfig{Path: "/"}},
+			{Admit: func(netip.Addr) (func(), bool) { return nil, true }},
+			{Admit: func(netip.Addr) (func(), bool) { return nil, false }},
+		} {
+			nl, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			lc.NewHandler = func(*Conn) Handler { return newProbe(t) }
+			ln, err := e.ListenWith(nl, lc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, ln)
+		}
+		want := func(n ...int64) {
+			t.Helper()
+			eventually(t, fmt.Sprint("open connections of listeners: ", n), func() bool {
+				for i, ln := range all {
+					if ln.Open() != n[i] {
+						return false
+					}
+				}
+				return true
+			})
+		}
+		want(0, 0, 0, 0, 0)
+		var clients []net.Conn
+		for i, ln := range all {
+			for range i + 1 {
+				nc, err := net.Dial("tcp", ln.Addr().String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer nc.Close()
+				clients = append(clients, nc)
+			}
+		}
+		want(1, 2, 3, 4, 0)
+		p := newProbe(t)
+		check(t, e.Dial(e.Loops()[0], "tcp", all[0].Addr().String(), func(*Conn) Handler { return p }))
+		want(2, 2, 3, 4, 0)
+		if got := e.Stats().Open; got != 12 {
+			t.Errorf("%d connections of the engine are open, want 12: the one that it has dialed has two ends", got)
+		}
+		all[3].Close()
+		want(2, 2, 3, 4, 0)
+		for _, nc := range clients[:6] {
+			nc.Close()
+		}
+		want(1, 0, 0, 4, 0)
+		shutdown(t, e, nil)
+		for i, ln := range all {
+			if got := ln.Open(); got != 0 {
+				t.Errorf("listener %d: %d are open after Shutdown, want none", i, got)
+			}
 		}
 	})
 }

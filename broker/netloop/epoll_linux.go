@@ -307,7 +307,7 @@ func (c *Conn) release() {
 	c.dropLocked()
 	c.mu.Unlock()
 	unix.Close(int(fd))
-	l.engine.open.Add(-1)
+	c.count(-1)
 }
 
 // halfClose sends the peer our end of the stream.
@@ -322,14 +322,15 @@ func (c *Conn) halfClose() {
 }
 
 // openFD makes a connection of a non-blocking socket, of which it takes
-// possession, and starts it on a loop. It returns false after Shutdown.
-func (e *Engine) openFD(fd int, newHandler func(*Conn) Handler) bool {
-	e.open.Add(1)
-	c := &Conn{loop: e.nextLoop(), fd: int32(fd), timer: timer{slot: -1}}
+// possession, and starts it on a loop. from is the number of its listener; 0 is
+// none. It returns false after Shutdown.
+func (e *Engine) openFD(fd int, from uint16, newHandler func(*Conn) Handler) bool {
+	c := &Conn{loop: e.nextLoop(), fd: int32(fd), timer: timer{slot: -1}, from: from}
+	c.count(1)
 	c.h = newHandler(c)
 	if !c.loop.Post((*openTask)(c)) {
 		unix.Close(fd)
-		e.open.Add(-1)
+		c.count(-1)
 		return false
 	}
 	return true

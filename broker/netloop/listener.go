@@ -4,9 +4,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -42,6 +45,8 @@ type Listener struct {
 	done      chan struct{}
 	closeOnce sync.Once
 	dup       *os.File // the listening socket once more, for epoll engines
+	number    uint16   // by which its connections know it; 0 is none
+	open      atomic.Int64
 }
 
 // ListenWith accepts from ln until Close, Shutdown or an error that does not
@@ -91,9 +96,38 @@ func (e *Engine) ListenWith(ln net.Listener, cfg ListenConfig) (*Listener, error
 		return nil, ErrShutdown
 	}
 	e.listeners[l] = struct{}{}
+	e.numberLocked(l)
 	e.wg.Go(func() { l.run(accept) })
 	return l, nil
 }
+
+// numberLocked gives l a number, which is never another's: its connections may outlive it. Those of the 65,536th listener and further ones are
+// counted for the engine alone.
+func (e *Engine) numberLocked(l *Listener) {
+	var all []*Listener
+	if old := e.numbered.Load(); old != nil {
+		all = *old
+	}
+	if len(all) == math.MaxUint16 {
+		return
+	}
+	all = append(slices.Clip(all), l)
+	l.number = uint16(len(all))
+	e.numbered.Store(&all)
+}
+
+// count counts the connection, or that it is gone, with n = -1.
+func (c *Conn) count(n int64) {
+	e := c.loop.engine
+	if c.from != 0 {
+		(*e.numbered.Load())[c.from-1].open.Add(n)
+	}
+	e.open.Add(n)
+}
+
+// Open is how many of its connections have a socket that is open, those included that are in their TLS handshake, PROXY header or WebSocket
+// request. It may be called at any time.
+func (l *Listener) Open() int64 { return l.open.Load() }
 
 // Addr is the address that is listened on.
 func (l *Listener) Addr() net.Addr { return l.ln.Addr() }
@@ -167,7 +201,7 @@ func (l *Listener) acceptPortable() error {
 		nc.Close()
 		return nil
 	}
-	if !l.engine.startPortable(l.engine.nextLoop(), nc, newHandler) {
+	if !l.engine.startPortable(l.engine.nextLoop(), nc, l.number, newHandler) {
 		nc.Close()
 		if release != nil {
 			release()

@@ -205,6 +205,7 @@ type Engine struct {
 
 	mu        sync.Mutex
 	listeners map[*Listener]struct{}
+	numbered  atomic.Pointer[[]*Listener] // all that there have been, by number; written under mu
 }
 
 // New starts an engine. Shutdown ends it.
@@ -251,7 +252,7 @@ func (e *Engine) Adopt(nc net.Conn, newHandler func(*Conn) Handler) error {
 		return ErrShutdown
 	}
 	if e.cfg.Portable {
-		if !e.startPortable(e.nextLoop(), nc, newHandler) {
+		if !e.startPortable(e.nextLoop(), nc, 0, newHandler) {
 			return ErrShutdown
 		}
 		return nil

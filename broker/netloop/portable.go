@@ -71,15 +71,15 @@ func (l *Loop) isStopped() bool {
 	return l.stopped
 }
 
-// startPortable starts a connection on loop l. It returns false after
-// Shutdown; then nc stays the caller's.
-func (e *Engine) startPortable(l *Loop, nc net.Conn, newHandler func(*Conn) Handler) bool {
-	e.open.Add(1)
-	c := &Conn{loop: l, fd: -1, timer: timer{slot: -1}}
+// startPortable starts a connection on loop l. from is the number of its
+// listener; 0 is none. It returns false after Shutdown; then nc stays the caller's.
+func (e *Engine) startPortable(l *Loop, nc net.Conn, from uint16, newHandler func(*Conn) Handler) bool {
+	c := &Conn{loop: l, fd: -1, timer: timer{slot: -1}, from: from}
+	c.count(1)
 	c.nc = &streamConn{Conn: nc, resume: sync.NewCond(&l.turnMu)}
 	c.h = newHandler(c)
 	if !l.Post((*openPortableTask)(c)) {
-		e.open.Add(-1)
+		c.count(-1)
 		return false
 	}
 	return true
@@ -226,10 +226,9 @@ func (c *Conn) releasePortable() {
 	c.mu.Unlock()
 	c.left()
 	c.nc.resume.Broadcast()
-	e := c.loop.engine
-	e.wg.Go(func() { // Close of a TLS connection writes, and may wait for the peer
+	c.loop.engine.wg.Go(func() { // Close of a TLS connection writes, and may wait for the peer
 		c.nc.Close()
-		e.open.Add(-1)
+		c.count(-1)
 	})
 }
 
@@ -249,7 +248,7 @@ func (e *Engine) connectPortable(l *Loop, network, address string, newHandler fu
 	d := net.Dialer{Timeout: dialTimeout, KeepAliveConfig: keepAlive}
 	nc, err := d.DialContext(e.dialCtx, network, address)
 	if err == nil {
-		if !e.startPortable(l, nc, newHandler) {
+		if !e.startPortable(l, nc, 0, newHandler) {
 			nc.Close()
 		}
 		e.open.Add(-1) // startPortable has counted it again

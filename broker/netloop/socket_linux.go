@@ -38,7 +38,7 @@ func (e *Engine) adoptFD(nc net.Conn, newHandler func(*Conn) Handler) error {
 	if dupErr != nil {
 		return fmt.Errorf("take socket: %w", dupErr)
 	}
-	if !e.openFD(fd, newHandler) {
+	if !e.openFD(fd, 0, newHandler) {
 		return ErrShutdown
 	}
 	nc.Close()
@@ -83,7 +83,7 @@ func (ln *Listener) acceptRaw(sc syscall.RawConn) error {
 			switch {
 			case err == nil:
 				ln.engine.accepted.Add(1)
-				ln.openFD(fd, sa)
+				ln.start(fd, sa)
 				accepted = true
 			case errors.Is(err, unix.EAGAIN):
 				return false
@@ -102,8 +102,8 @@ func (ln *Listener) acceptRaw(sc syscall.RawConn) error {
 	return failed
 }
 
-// openFD starts an accepted connection, or closes it if it is not wanted.
-func (ln *Listener) openFD(fd int, sa unix.Sockaddr) {
+// start starts an accepted connection, or closes it if it is not wanted.
+func (ln *Listener) start(fd int, sa unix.Sockaddr) {
 	var addr netip.Addr
 	switch sa := sa.(type) {
 	case *unix.SockaddrInet4:
@@ -116,7 +116,7 @@ func (ln *Listener) openFD(fd int, sa unix.Sockaddr) {
 		unix.Close(fd)
 		return
 	}
-	if !ln.engine.openFD(fd, newHandler) && release != nil {
+	if !ln.engine.openFD(fd, ln.number, newHandler) && release != nil {
 		release()
 	}
 }

@@ -68,7 +68,7 @@ func (c *Conn) freeLocked(fd int32) {
 	c.dropLocked()
 	c.mu.Unlock()
 	unix.Close(int(fd))
-	c.loop.engine.open.Add(-1)
+	c.count(-1)
 }
 
 // writeLater is called with c.mu held; it unlocks. The connection's loop goes on

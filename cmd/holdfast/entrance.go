@@ -16,6 +16,7 @@ func (r *mqttRoom) listen(c *config.Config, listeners []opened, log *slog.Logger
 	if r.door, err = newDoorman(&c.Limits, listeners); err != nil {
 		return err
 	}
+	r.open = make(map[string]*netloop.Listener, len(listeners))
 	files := &tlsFiles{cert: c.TLS.Cert, key: c.TLS.Key, ca: c.TLS.CA, log: log}
 	for _, ln := range listeners {
 		lc, err := r.listenConfig(ln, files)
@@ -23,7 +24,7 @@ func (r *mqttRoom) listen(c *config.Config, listeners []opened, log *slog.Logger
 			return err
 		}
 		lc.OnError = func(err error) { log.Warn("accept_error", "listener", ln.url(), "error", err) }
-		if _, err := r.engine.ListenWith(ln.Listener, lc); err != nil {
+		if r.open[ln.url()], err = r.engine.ListenWith(ln.Listener, lc); err != nil {
 			return err
 		}
 	}

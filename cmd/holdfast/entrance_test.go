@@ -9,10 +9,12 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"log/slog"
+	"maps"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -104,8 +106,63 @@ func letsIn(t *testing.T, dial func() (net.Conn, error)) bool {
 	return n > 0 && b[0] == 0x20
 }
 
+// TestListenerConnections has the metrics show connections by listener, of all fronts.
+func TestListenerConnections(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	urls := []string{"mqtt://127.0.0.1:0", "ws://127.0.0.1:0/mqtt", "miop://127.0.0.1:0?app=a", "ximp://127.0.0.1:0?app=a&max-connections=10"}
+	addresses := startNodeIn(t, config.Default(), registry, urls...)
+	want := make(map[string]float64)
+	for i, address := range addresses {
+		scheme, rest, _ := strings.Cut(urls[i], "://")
+		_, path, _ := strings.Cut(rest, "/")
+		if path != "" {
+			path = "/" + path
+		}
+		want[scheme+"://"+address+path] = float64(i)
+		for range i {
+			nc, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+		}
+	}
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	got := listenerConnections(t, registry)
+	for end := time.Now().Add(limit); time.Now().Before(end) && !maps.Equal(got, want); <-tick.C {
+		got = listenerConnections(t, registry)
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func listenerConnections(t *testing.T, from prometheus.Gatherer) map[string]float64 {
+	t.Helper()
+	families, err := from.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]float64)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "holdfast_listener_connections" {
+				got[m.GetLabel()[0].GetValue()] = m.GetGauge().GetValue()
+			}
+		}
+	}
+	return got
+}
+
 // startNodeWith starts a room in memory with these settings and listeners, and returns their addresses.
 func startNodeWith(t *testing.T, c *config.Config, urls ...string) []string {
+	t.Helper()
+	return startNodeIn(t, c, prometheus.NewPedanticRegistry(), urls...)
+}
+
+// startNodeIn is startNodeWith with metrics.
+func startNodeIn(t *testing.T, c *config.Config, metrics prometheus.Registerer, urls ...string) []string {
 	t.Helper()
 	c.Data, c.Listen = config.InMemory, urls
 	if err := c.Validate(); err != nil {
@@ -119,7 +176,7 @@ func startNodeWith(t *testing.T, c *config.Config, urls ...string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := startRoom(c, listeners, slog.New(slog.DiscardHandler), prometheus.NewPedanticRegistry())
+	r, err := startRoom(c, listeners, slog.New(slog.DiscardHandler), metrics)
 	if err != nil {
 		t.Fatal(err)
 	}

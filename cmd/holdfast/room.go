@@ -41,9 +41,10 @@ type mqttRoom struct {
 	store  broker.Store
 	guard  *guard
 	door   *doorman
-	load   *protector         // nil if nothing is measured
-	disk   *disk              // the same if it is on disk, else nil
-	stop   context.CancelFunc // of what runs beside the loops
+	open   map[string]*netloop.Listener // by URL
+	load   *protector                   // nil if nothing is measured
+	disk   *disk                        // the same if it is on disk, else nil
+	stop   context.CancelFunc           // of what runs beside the loops
 	beside sync.WaitGroup
 }
 
@@ -99,7 +100,7 @@ func startRoom(c *config.Config, listeners []opened, log *slog.Logger, metrics p
 	node := center.Node{
 		Broker: r.broker, MQTT: r.mqtt, Engine: engine, Logins: r.logins, Store: r.Store(), Load: r.Load(),
 		Door: r.door.counts, Guard: r.guard.counts,
-		Natives: r.native.counts,
+		Natives: r.native.counts, Listeners: r.connections,
 	}
 	if err := metrics.Register(center.NewCollector(node)); err != nil {
 		return nil, errors.Join(err, r.abort())
@@ -157,6 +158,15 @@ func reserveProcessors(loops int) {
 	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) <= loops {
 		runtime.GOMAXPROCS(loops + 1)
 	}
+}
+
+// connections is how many are open, by listener's URL.
+func (r *mqttRoom) connections() map[string]int64 {
+	n := make(map[string]int64, len(r.open))
+	for url, ln := range r.open {
+		n[url] = ln.Open()
+	}
+	return n
 }
 
 // Store implements room.
