@@ -52,6 +52,10 @@ type ListenConfig struct {
 	// at the path / without a subprotocol. They are told apart as Sniff says, by the
 	// first bytes within. It adds to WebSocket, or does without.
 	Bare []Protocol
+	// Origins are the web sites whose pages may ask for a WebSocket, with MQTT or
+	// Bare, as browsers name them: https://example.org. Requests without Origin,
+	// from other clients than browsers, are granted. nil does not look at it.
+	Origins []string
 }
 
 // Names of the protocols that sniffing finds besides ListenConfig.Sniff.

@@ -219,6 +219,41 @@ func TestBareWebSocket(t *testing.T) {
 	})
 }
 
+// Origins hold for bare WebSockets too, and not without being set.
+func TestBareWebSocketOrigins(t *testing.T) {
+	eachEngine(t, func(t *testing.T, cfg Config) {
+		e := startEngine(t, cfg)
+		for _, tt := range []struct {
+			origins []string
+			origin  string
+			status  int
+		}{
+			{nil, "https://other.example", 101},
+			{[]string{"https://example.org", "https://example.net"}, "https://EXAMPLE.net", 101},
+			{[]string{"https://example.org"}, "https://example.org.evil.example", 403},
+			{[]string{"https://example.org"}, "null", 403}, // a page of a file
+			{[]string{"https://example.org"}, "", 101},     // a device
+			{[]string{}, "https://example.org", 403},
+		} {
+			lc := nativeConfig(t)
+			lc.Origins = tt.origins
+			nc, request := dialTCP(t, listenWith(t, e, lc)), bareRequest
+			if tt.origin != "" {
+				request = strings.Replace(request, "Host:", "Origin: "+tt.origin+"\r\nHost:", 1)
+			}
+			send(t, nc, []byte(request))
+			resp, err := http.ReadResponse(bufio.NewReader(nc), &http.Request{Method: http.MethodGet})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if resp.StatusCode != tt.status {
+				t.Errorf("origins %q, page of %q: got status %d, want %d", tt.origins, tt.origin, resp.StatusCode, tt.status)
+			}
+			nc.Close()
+		}
+	})
+}
+
 // A listener may speak in bare WebSockets alone.
 func TestBareWebSocketOnly(t *testing.T) {
 	eachEngine(t, func(t *testing.T, cfg Config) {

@@ -29,10 +29,6 @@ var ErrUpgrade = errors.New("netloop: WebSocket upgrade refused")
 type WebSocketConfig struct {
 	// Path is that of the request's URL, without query; "" means /mqtt.
 	Path string
-	// Origins are the web sites whose pages may connect, as browsers name
-	// them: https://example.org. Requests without Origin, from other clients than
-	// browsers, are granted. nil does not look at it.
-	Origins []string
 }
 
 // subprotocols are those that are selected if offered, in order of preference.
@@ -104,16 +100,17 @@ func parseUpgrade(cfg *ListenConfig, b []byte) (g granted, size int, err error) 
 		return g, size, err
 	}
 	g.bare = isBare && (!u.offers || !isMQTT)
-	if g.bare {
-		err = u.check()
-	} else {
-		err = cfg.WebSocket.check(u)
-	}
+	err = u.check()
 	switch {
 	case err != nil:
 		return g, size, err
+	case u.origin != "" && cfg.Origins != nil && !cfg.allows(u.origin):
+		return g, size, refuse(http.StatusForbidden, "pages of this origin may not connect")
 	case g.bare && u.offers:
 		return g, size, refuse(http.StatusNotFound, "a subprotocol is not spoken at this path")
+	case !g.bare && u.protocol == "":
+		// v5 [MQTT-6.0.0-3]: the client must offer it.
+		return g, size, refuse(http.StatusBadRequest, "the subprotocol mqtt must be offered")
 	}
 	selected := ""
 	if !g.bare {
@@ -199,21 +196,6 @@ func (u *upgrade) offer(list string) {
 	}
 }
 
-// check decides upon a request for a WebSocket that speaks MQTT.
-func (cfg *WebSocketConfig) check(u upgrade) error {
-	err := u.check()
-	switch {
-	case err != nil:
-		return err
-	case u.origin != "" && cfg.Origins != nil && !cfg.allows(u.origin):
-		return refuse(http.StatusForbidden, "pages of this origin may not connect")
-	case u.protocol == "":
-		// v5 [MQTT-6.0.0-3]: the client must offer it.
-		return refuse(http.StatusBadRequest, "the subprotocol mqtt must be offered")
-	}
-	return nil
-}
-
 // check decides whether it is a request for a WebSocket.
 func (u upgrade) check() error {
 	key, err := base64.StdEncoding.DecodeString(u.key)
@@ -230,7 +212,8 @@ func (u upgrade) check() error {
 	return nil
 }
 
-func (cfg *WebSocketConfig) allows(origin string) bool {
+// allows tells whether pages of a web site may connect.
+func (cfg *ListenConfig) allows(origin string) bool {
 	return slices.ContainsFunc(cfg.Origins, func(o string) bool { return strings.EqualFold(o, origin) })
 }
 

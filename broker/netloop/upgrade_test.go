@@ -64,7 +64,7 @@ func TestUpgrade(t *testing.T) {
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
 				e := startEngine(t, cfg)
-				lc := ListenConfig{WebSocket: &WebSocketConfig{Origins: []string{"https://example.org"}}}
+				lc := ListenConfig{WebSocket: &WebSocketConfig{}, Origins: []string{"https://example.org"}}
 				lc.NewHandler = func(*Conn) Handler { return newProbe(t) }
 				if tt.status != 101 {
 					lc.NewHandler = noHandler(t)

@@ -34,7 +34,7 @@ func (r *mqttRoom) listen(c *config.Config, listeners []opened, log *slog.Logger
 // listenConfig is what a listener's URL says.
 func (r *mqttRoom) listenConfig(ln opened, files *tlsFiles) (netloop.ListenConfig, error) {
 	w := ln.want
-	lc := netloop.ListenConfig{Proxy: w.Proxy, Admit: r.door.admit(ln.url())}
+	lc := netloop.ListenConfig{Proxy: w.Proxy, Origins: w.Origins, Admit: r.door.admit(ln.url())}
 	if w.TLS || w.Sniff && files.cert != "" {
 		conf, err := files.config(w.ClientCert)
 		if err != nil {

@@ -31,6 +31,8 @@ type Config struct {
 	// `client-cert=none|optional|required` asks for the certificates of clients (required has `auto://` speak nothing
 	// without TLS); `proxy=ADDRESS/BITS,…` names the proxies that tell the address of the client by the PROXY protocol, version 1 or 2; `max-connections=N` and
 	// `connect-rate=N` bound the connections of the listener and how many new ones it takes a second, besides limits;
+	// `origins=https://HOST,…` names the web sites whose pages may ask for a WebSocket, of MQTT or of ximp: when left out, all may, and who sends no
+	// Origin, as only browsers do, always may;
 	// `protocols=mqtt,ximp,miop` says what `auto://` finds out about (only MQTT when left out), and `profile=FILE`
 	// names a file of settings for ximp and miop.
 	//

@@ -71,6 +71,7 @@ type Listener struct {
 	ClientCert ClientCert     // empty is none
 	Proxy      []netip.Prefix // of proxies that name the client by the PROXY protocol
 	Profile    string         // file with what is particular to the native protocols; empty is none
+	Origins    []string       // web sites whose pages may ask for WebSockets; nil is all
 
 	MaxConnections int // 0 is no limit of the listener's own
 	ConnectRate    int // new connections a second; 0 likewise
@@ -176,6 +177,9 @@ func (l *Listener) options(raw string, u *url.URL) error {
 			}
 		}
 	}
+	if l.Origins != nil && !l.takesWebSockets() {
+		return fmt.Errorf("%q: origins are those of WebSockets, of which there are none here", raw)
+	}
 	if l.Profile != "" && !l.speaksNative() {
 		return fmt.Errorf("%q: profile is for the protocols ximp and miop, which are not spoken here", raw)
 	}
@@ -209,6 +213,8 @@ func (l *Listener) option(name, value string) error {
 			}
 			l.Proxy = append(l.Proxy, prefix)
 		}
+	case "origins":
+		return l.origins(value)
 	case "protocols":
 		return l.protocols(value)
 	case "profile":
@@ -217,10 +223,28 @@ func (l *Listener) option(name, value string) error {
 		}
 		l.Profile = value
 	default:
-		return fmt.Errorf("unknown option %q%s", name, didYouMean(name, []string{"app", "client-cert", "connect-rate", "max-connections", "proxy", "protocols", "profile"}))
+		return fmt.Errorf("unknown option %q%s", name, didYouMean(name, []string{"app", "client-cert", "connect-rate", "max-connections", "origins", "proxy", "protocols", "profile"}))
 	}
 	return nil
 }
+
+// origins reads the web sites whose pages may connect, as browsers send them in Origin.
+func (l *Listener) origins(value string) error {
+	if l.Origins == nil {
+		l.Origins = []string{}
+	}
+	for text := range strings.SplitSeq(value, ",") {
+		u, err := url.Parse(text)
+		if err != nil || u.Scheme == "" || u.Host == "" || text != u.Scheme+"://"+u.Host {
+			return fmt.Errorf("origins %q: write https://HOST or https://HOST:PORT, with commas between several", text)
+		}
+		l.Origins = append(l.Origins, text)
+	}
+	return nil
+}
+
+// takesWebSockets tells whether there may be any.
+func (l *Listener) takesWebSockets() bool { return l.WebSocket || l.Sniff || l.Speaks(XIMP) }
 
 // protocols reads what an auto listener speaks.
 func (l *Listener) protocols(value string) error {

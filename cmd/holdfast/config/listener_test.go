@@ -48,6 +48,12 @@ func TestParseListener(t *testing.T) {
 		{"auto://127.0.0.1?protocols=mqtt,ximp,miop", tcp("auto", "127.0.0.1:1883", true, speaks("mqtt", "ximp", "miop"), func(l *Listener) {
 			l.Sniff, l.Path = true, "/mqtt"
 		})},
+		{"ws://127.0.0.1?origins=https://a.example,http://b.example:8080", tcp("ws", "127.0.0.1:80", true, ws("/mqtt"), func(l *Listener) {
+			l.Origins = []string{"https://a.example", "http://b.example:8080"}
+		})},
+		{"ximps://127.0.0.1?origins=https://a.example", tcp("ximps", "127.0.0.1:8885", true, tls, speaks("ximp"), func(l *Listener) {
+			l.Origins = []string{"https://a.example"}
+		})},
 		{"mqtts://127.0.0.1?client-cert=required", tcp("mqtts", "127.0.0.1:8883", true, tls, func(l *Listener) { l.ClientCert = ClientCertRequired })},
 		{"mqtt://127.0.0.1?app=meters&proxy=10.1.0.0/16,::1", tcp("mqtt", "127.0.0.1:1883", true, func(l *Listener) {
 			l.App, l.Proxy = "meters", []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("::1/128")}
@@ -65,6 +71,8 @@ func TestParseListener(t *testing.T) {
 		"mqtt://127.0.0.1?client-cert=required", "mqtts://127.0.0.1?client-cert=maybe", "mqtt://127.0.0.1?app=", "mqtt://127.0.0.1?app=a/b",
 		"mqtt://127.0.0.1?proxy=10.1.0.0/99", "mqtt://127.0.0.1?proxy=", "mqtt://127.0.0.1?poxy=::1", "mqtt://127.0.0.1?protocols=ximp", "auto://127.0.0.1?protocols=", "auto://127.0.0.1?protocols=ximp,ximp",
 		"auto://127.0.0.1?protocols=xmpp", "mqtt://127.0.0.1?profile=x", "ximp://127.0.0.1?profile=", "ximp://127.0.0.1/path", "miop://127.0.0.1?client-cert=required", "mqtt://127.0.0.1?a;b",
+		"ws://127.0.0.1?origins=", "ws://127.0.0.1?origins=a.example", "ws://127.0.0.1?origins=https://a.example/", "ws://127.0.0.1?origins=https://u@a.example",
+		"ws://127.0.0.1?origins=*", "mqtt://127.0.0.1?origins=https://a.example", "miop://127.0.0.1?origins=https://a.example",
 	} {
 		if got, err := ParseListener(url); err == nil {
 			t.Errorf("ParseListener(%q): got %+v, want an error", url, got)
