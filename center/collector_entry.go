@@ -57,6 +57,7 @@ func (c *Collector) collectEntry(emit emitFunc) {
 	emit(authTotal, float64(ms.AuthErrors), "failed")
 	logins := c.node.Logins.Stats()
 	emit(authTotal, float64(logins.Refused), "busy")
+	emit(authTotal, float64(logins.Dropped), "gone")
 	emit(authSeconds, logins.Took.Seconds())
 	emit(authWaiting, float64(logins.Waiting))
 	if c.node.Door != nil {

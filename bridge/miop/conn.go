@@ -32,14 +32,15 @@ type conn struct {
 	full        bool // the client reads all frames; see the package comment of packet
 	shook       bool // a Handshake has been answered
 	version     packet.Version
-	unfinished  uint32        // bytes there were of a frame, not come in full, at heard
-	opened      time.Duration // loop time of the beginning
-	heard       time.Duration // loop time of the last sign of life
-	binds       []*bind       // at most maxBinds
-	joining     *joining      // the bind that is being decided; input waits
-	slowedUntil time.Duration // loop time until which nothing is read, for uploads that came too fast; 0 is not slowed
-	uploads     int           // that wait for slow Sessions
-	uploadBytes int           // of them together
+	unfinished  uint32          // bytes there were of a frame, not come in full, at heard
+	opened      time.Duration   // loop time of the beginning
+	heard       time.Duration   // loop time of the last sign of life
+	binds       []*bind         // at most maxBinds
+	joining     *joining        // the bind that is being decided; input waits
+	question    *login.Question // about it; nil if nobody is asked
+	slowedUntil time.Duration   // loop time until which nothing is read, for uploads that came too fast; 0 is not slowed
+	uploads     int             // that wait for slow Sessions
+	uploadBytes int             // of them together
 
 	// guarded by mu, which is taken within a Session's lock and around the connection's output
 	mu       sync.Mutex
@@ -185,6 +186,7 @@ func (c *conn) OnShutdown(*netloop.Conn) {
 func (c *conn) OnClose(_ *netloop.Conn, err error) {
 	c.state = closed
 	c.joining = nil
+	c.question.Drop()
 	c.detachAll(err)
 }
 

@@ -150,7 +150,8 @@ func (j *joining) openSecret() error {
 
 // ask has it decided beside the loops.
 func (c *conn) ask(j *joining) {
-	if !c.ls.srv.cfg.Logins.Ask(c.nc.Loop(), j.decide, func(r login.Result) { c.onDecision(j, r) }) {
+	c.question = c.ls.srv.cfg.Logins.Ask(c.nc.Loop(), j.decide, func(r login.Result) { c.onDecision(j, r) })
+	if c.question == nil {
 		count(&c.ls.srv.stats.overloaded)
 		c.close(errBusy)
 	}
@@ -163,6 +164,7 @@ func (c *conn) onDecision(j *joining, d login.Result) {
 	if c.state == closed || c.joining != j {
 		return
 	}
+	c.question = nil
 	var cf packet.Fault
 	var f fault
 	switch {

@@ -11,11 +11,13 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/bridge/miop/packet"
 	"github.com/holdfast-mqtt/holdfast/broker"
 	"github.com/holdfast-mqtt/holdfast/broker/login"
+	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 )
 
 // authenticator is a function as an Authenticator.
@@ -23,6 +25,40 @@ type authenticator func(r *broker.ConnectRequest) (broker.Decision, *broker.Iden
 
 func (f authenticator) OnConnectAuthenticate(_ context.Context, r *broker.ConnectRequest) (broker.Decision, *broker.Identity, error) {
 	return f(r)
+}
+
+// TestGoneWhileAsked: nobody is asked about a client that has gone while others were.
+func TestGoneWhileAsked(t *testing.T) {
+	var release chan struct{} // of the bubble
+	slow := authenticator(func(r *broker.ConnectRequest) (broker.Decision, *broker.Identity, error) {
+		if r.User == "gone" {
+			t.Error("somebody was asked about a client that has gone")
+		}
+		<-release
+		return broker.Allow, nil, nil
+	})
+	synctest.Test(t, func(t *testing.T) {
+		pool := login.NewPool(login.Config{Workers: 1})
+		defer pool.Stop()
+		release = make(chan struct{})
+		s := newServer(t, setup{loop: netloop.Config{Portable: true}, miop: Config{Authenticator: slow, Logins: pool}})
+		first, gone, last := newClient(s), newClient(s), newClient(s)
+		for _, c := range []struct {
+			c *client
+			u string
+		}{{first, "u:first@7"}, {gone, "u:gone@7"}, {last, "u:last@7"}} {
+			c.c.do(5, packet.Bind, []string{c.u})
+			synctest.Wait()
+		}
+		gone.close()
+		synctest.Wait()
+		close(release)
+		first.expect("BindAck id:7 r:0")
+		last.expect("BindAck id:7 r:0")
+		if got := pool.Stats(); got.Asked != 2 || got.Dropped != 1 {
+			t.Errorf("got %+v, want 2 asked and 1 dropped", got)
+		}
+	})
 }
 
 func TestAuthenticator(t *testing.T) {

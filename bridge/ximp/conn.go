@@ -248,7 +248,10 @@ func (c *conn) OnShutdown(nc *netloop.Conn) { c.move(nc) }
 // OnClose implements netloop.Handler.
 func (c *conn) OnClose(_ *netloop.Conn, err error) {
 	c.state = closed
-	c.newcomer = nil
+	if n := c.newcomer; n != nil {
+		n.question.Drop()
+		c.newcomer = nil
+	}
 	c.leaveRooms()
 	c.rare = nil
 	c.mu.Lock()

@@ -34,6 +34,7 @@ type newcomer struct {
 	plain     bool // it offers plaintext
 	app       packet.Opt[uint32]
 	request   broker.ConnectRequest
+	question  *login.Question // about who it is; nil if nobody is asked
 	identity  *broker.Identity
 	until     time.Duration // the login is delayed until then; 0 is not
 }
@@ -133,10 +134,11 @@ func (c *conn) authenticate(code []byte) {
 		return
 	}
 	request := &n.request
-	if !srv.cfg.Logins.Ask(c.nc.Loop(), func(ctx context.Context) login.Result {
+	n.question = srv.cfg.Logins.Ask(c.nc.Loop(), func(ctx context.Context) login.Result {
 		d, id, err := srv.broker.Authenticate(ctx, srv.cfg.Authenticator, request)
 		return login.Result{Decision: d, Identity: id, Err: err}
-	}, c.onDecision) {
+	}, c.onDecision)
+	if n.question == nil {
 		count(&c.ls.srv.stats.turnedAway)
 		c.refuse(n.sn, packet.CodeOverloaded, "try again later")
 	}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/holdfast-mqtt/holdfast/bridge/ximp/packet"
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/login"
+	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 )
 
 const testKey = packet.Key("test-default-key")
@@ -227,6 +229,40 @@ func TestLoginFault(t *testing.T) {
 	inBubble(t, setup{ximp: Config{Authenticator: g}}, func(s *testServer) {
 		c := s.connect("alice")
 		c.wantError(c.sendLogin(c.initLogin(nil), "d"), packet.CodeOverloaded)
+	})
+}
+
+// TestGoneWhileAsked: nobody is asked about a client that has gone while others were.
+func TestGoneWhileAsked(t *testing.T) {
+	var release chan struct{} // of the bubble
+	g := &gate{asked: make(chan *broker.ConnectRequest, 3), answer: func(*broker.ConnectRequest) (broker.Decision, *broker.Identity, error) {
+		<-release
+		return broker.Allow, nil, nil
+	}}
+	synctest.Test(t, func(t *testing.T) {
+		release = make(chan struct{})
+		pool := login.NewPool(login.Config{Workers: 1})
+		defer pool.Stop()
+		s := newServer(t, setup{loop: netloop.Config{Portable: true}, ximp: Config{Authenticator: g, Logins: pool}})
+		first, gone, last := s.connect("first"), s.connect("gone"), s.connect("last")
+		for _, c := range []*client{first, gone, last} {
+			c.sendLogin(c.initLogin(nil), "d")
+			synctest.Wait()
+		}
+		gone.close()
+		synctest.Wait()
+		close(release)
+		for _, c := range []*client{first, last} {
+			if m := c.next(); m == nil || m.Response.Login == nil {
+				t.Errorf("%s: got %s, want LoginResp", c.user, show(m))
+			}
+			if asked := <-g.asked; asked.User != c.user {
+				t.Errorf("asked about %s, want %s", asked.User, c.user)
+			}
+		}
+		if got := pool.Stats(); got.Asked != 2 || got.Dropped != 1 {
+			t.Errorf("got %+v, want 2 asked and 1 dropped", got)
+		}
 	})
 }
 

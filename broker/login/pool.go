@@ -42,27 +42,40 @@ type Result struct {
 type Pool struct {
 	// static
 	timeout time.Duration
-	jobs    chan *job
+	asks    chan *Question
 	ctx     context.Context // ends with the pool
 	cancel  context.CancelFunc
 	workers sync.WaitGroup
 
-	asked, refused, took atomic.Uint64
+	asked, refused, dropped, took atomic.Uint64
 
 	closed     atomic.Bool // new clients are turned away
 	turnedAway atomic.Uint64
 }
 
-// job is a client about which a hook is asked, and then what it says on its way back.
-type job struct {
-	loop *netloop.Loop
-	ask  func(context.Context) Result
-	then func(Result)
-	said Result
+// Question is about a client that waits to be asked about.
+type Question struct {
+	loop    *netloop.Loop
+	ask     func(context.Context) Result
+	then    func(Result)
+	dropped atomic.Bool
+	said    Result
 }
 
+// Drop takes back the question, because the client has gone: clients that give up and come again while hooks are slow
+// would else have the pool ask about nobody but those who have gone. Nobody is asked any more, and nothing is said,
+// unless that is under way already. It may be called from any goroutine, and again. nil is no question.
+func (q *Question) Drop() {
+	if q != nil {
+		q.dropped.Store(true)
+	}
+}
+
+// answer is a question to which there is one, on its way back.
+type answer Question
+
 // Run implements netloop.Task.
-func (j *job) Run(*netloop.Loop) { j.then(j.said) }
+func (a *answer) Run(*netloop.Loop) { a.then(a.said) }
 
 // NewPool starts a pool. Stop ends it.
 func NewPool(cfg Config) *Pool {
@@ -72,7 +85,7 @@ func NewPool(cfg Config) *Pool {
 		}
 		return v
 	}
-	p := &Pool{timeout: cfg.Timeout, jobs: make(chan *job, def(cfg.Queue, 4096))}
+	p := &Pool{timeout: cfg.Timeout, asks: make(chan *Question, def(cfg.Queue, 4096))}
 	if p.timeout <= 0 {
 		p.timeout = 5 * time.Second
 	}
@@ -84,30 +97,35 @@ func NewPool(cfg Config) *Pool {
 }
 
 // Ask has ask called beside the loops and then, on loop l, then with what it has returned. ask may block until its
-// context ends, and should return then. Ask does not block. It returns false, and calls neither, if too many wait
+// context ends, and should return then. Ask does not block. It returns nil, and calls neither, if too many wait
 // already or the pool has been stopped.
 //
-// A caller has at most one question under way for each of its connections.
-func (p *Pool) Ask(l *netloop.Loop, ask func(context.Context) Result, then func(Result)) bool {
+// A caller has at most one question under way for each of its connections, and drops it when the connection ends.
+func (p *Pool) Ask(l *netloop.Loop, ask func(context.Context) Result, then func(Result)) *Question {
 	if p.ctx.Err() == nil {
+		q := &Question{loop: l, ask: ask, then: then}
 		select {
-		case p.jobs <- &job{loop: l, ask: ask, then: then}:
-			return true
+		case p.asks <- q:
+			return q
 		default:
 		}
 	}
 	p.refused.Add(1)
-	return false
+	return nil
 }
 
 func (p *Pool) work() {
 	for {
 		select {
-		case j := <-p.jobs:
-			if p.ctx.Err() != nil {
+		case q := <-p.asks:
+			switch {
+			case p.ctx.Err() != nil:
 				return // select had both to choose from
+			case q.dropped.Load():
+				p.dropped.Add(1)
+			default:
+				p.carryOut(q)
 			}
-			p.carryOut(j)
 		case <-p.ctx.Done():
 			return
 		}
@@ -115,15 +133,15 @@ func (p *Pool) work() {
 }
 
 // carryOut asks, and posts what is said.
-func (p *Pool) carryOut(j *job) {
+func (p *Pool) carryOut(q *Question) {
 	ctx, cancel := context.WithTimeout(p.ctx, p.timeout)
 	defer cancel()
 	began := time.Now()
-	j.said = j.ask(ctx)
-	j.said.Took = time.Since(began)
+	q.said = q.ask(ctx)
+	q.said.Took = time.Since(began)
 	p.asked.Add(1)
-	p.took.Add(uint64(j.said.Took))
-	j.loop.Post(j)
+	p.took.Add(uint64(q.said.Took))
+	q.loop.Post((*answer)(q))
 }
 
 // TurnAway says whether new clients are turned away, as none are at first: because the node has too much to do. It may be called
@@ -152,6 +170,7 @@ type Stats struct {
 	Waiting int           // clients that wait to be asked about, now
 	Asked   uint64        // questions that were answered
 	Refused uint64        // questions for which there was no room
+	Dropped uint64        // questions that nobody was asked, for the client had gone
 	Took    time.Duration // that the answers have taken, of all together
 
 	TurnedAway uint64 // clients that were refused because the node has too much to do
@@ -163,7 +182,7 @@ func (p *Pool) Stats() Stats {
 		return Stats{}
 	}
 	return Stats{
-		Waiting: len(p.jobs), Asked: p.asked.Load(), Refused: p.refused.Load(), Took: time.Duration(p.took.Load()),
-		TurnedAway: p.turnedAway.Load(),
+		Waiting: len(p.asks), Asked: p.asked.Load(), Refused: p.refused.Load(), Dropped: p.dropped.Load(),
+		Took: time.Duration(p.took.Load()), TurnedAway: p.turnedAway.Load(),
 	}
 }

@@ -3,6 +3,7 @@ package login
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,7 +38,7 @@ func TestPoolBounds(t *testing.T) {
 			return Result{Decision: broker.Deny, Err: ctx.Err()}
 		}
 		for i, want := range []bool{true, true, true, true, true, false, false} {
-			if got := p.Ask(l, until, func(r Result) { said <- r }); got != want {
+			if got := p.Ask(l, until, func(r Result) { said <- r }) != nil; got != want {
 				t.Errorf("question %d: got %v, want %v", i+1, got, want)
 			}
 			synctest.Wait() // two are asked, three wait
@@ -81,6 +82,45 @@ func TestPoolAnswersOnTheLoop(t *testing.T) {
 	})
 }
 
+// TestPoolDrop: about a client that has gone meanwhile nobody is asked.
+func TestPoolDrop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLoop(t)
+		p := NewPool(Config{Workers: 1})
+		defer p.Stop()
+		let := make(chan struct{})
+		var said []string // of the loop
+		ask := func(name string, until <-chan struct{}) *Question {
+			return p.Ask(l, func(context.Context) Result {
+				<-until
+				if name == "gone" {
+					t.Error("somebody was asked about a client that has gone")
+				}
+				return Result{}
+			}, func(Result) { said = append(said, name) })
+		}
+		open := make(chan struct{})
+		close(open)
+		first := ask("first", let)
+		synctest.Wait()
+		gone := ask("gone", open)
+		last := ask("last", open)
+		gone.Drop()
+		gone.Drop()
+		first.Drop() // too late: it is being asked
+		close(let)
+		synctest.Wait()
+		last.Drop()
+		(*Question)(nil).Drop()
+		if want := []string{"first", "last"}; !slices.Equal(said, want) {
+			t.Errorf("got answers about %q, want %q", said, want)
+		}
+		if got := p.Stats(); got.Asked != 2 || got.Dropped != 1 || got.Waiting != 0 {
+			t.Errorf("got %+v, want 2 asked and 1 dropped", got)
+		}
+	})
+}
+
 func TestPoolStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLoop(t)
@@ -98,7 +138,7 @@ func TestPoolStop(t *testing.T) {
 		if !ended {
 			t.Error("Stop did not wait for what was being asked")
 		}
-		if p.Ask(l, nil, nil) {
+		if p.Ask(l, nil, nil) != nil {
 			t.Error("a stopped pool took a question")
 		}
 		synctest.Wait()

@@ -260,6 +260,9 @@ func (c *conn) OnShutdown(*netloop.Conn) {
 func (c *conn) OnClose(_ *netloop.Conn, err error) {
 	c.state = closed
 	c.acks = nil
+	if l := c.login(); l != nil {
+		l.question.Drop()
+	}
 	if c.session == nil {
 		return
 	}

@@ -23,10 +23,11 @@ type newcomer struct {
 	request  broker.ConnectRequest
 	exchange broker.Exchange // of enhanced authentication; nil if there is none
 	method   string
-	busy     bool   // a step of it is under way beside the loops
-	awaits   bool   // it is the client's turn
-	user     string // that was found, of a client that is connected
-	anew     bool   // the client was connected already
+	busy     bool            // a step of it is under way beside the loops
+	question *login.Question // that step, or the last one; nil before
+	awaits   bool            // it is the client's turn
+	user     string          // that was found, of a client that is connected
+	anew     bool            // the client was connected already
 }
 
 // who is what is known of few clients; see conn.who.
@@ -138,8 +139,9 @@ func (c *conn) step(data []byte) error {
 
 // ask has f carried out beside the loops.
 func (c *conn) ask(f func(context.Context) login.Result) error {
-	c.login().busy = true
-	if !c.ls.srv.cfg.Logins.Ask(c.nc.Loop(), f, c.onDecision) {
+	l := c.login()
+	l.busy = true
+	if l.question = c.ls.srv.cfg.Logins.Ask(c.nc.Loop(), f, c.onDecision); l.question == nil {
 		if c.state == connecting {
 			c.state = awaitConnect // fail answers with CONNACK
 		}

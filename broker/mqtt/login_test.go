@@ -186,6 +186,9 @@ func TestAuthenticatorIsSlow(t *testing.T) {
 		if got := s.broker.Stats().Connected; got != 3 {
 			t.Errorf("connected: got %d, want 3", got)
 		}
+		if got := logins.Stats(); got.Dropped != 1 {
+			t.Errorf("got %+v, want the one who has gone dropped", got)
+		}
 	})
 }
 
