@@ -227,6 +227,12 @@ func TestReport(t *testing.T) {
 	if r.Attempts != 8 || fmt.Sprintf("%.0f %.0f %.0f", r.Loss, r.Recovered, r.With) != "10 99 60" || !r.OK() {
 		t.Errorf("got %+v", r)
 	}
+	if r := row(Hello, rounds[:2]); r.Loss != 50 || r.OK() {
+		t.Errorf("two rounds: got %+v, want the worse loss", r)
+	}
+	if r := row(Hello, []measured{{without: phase(100), with: with(90, 7, 0), after: phase(99)}}); r.OK() {
+		t.Errorf("nothing delivered beside the dummy: got %+v, want it to fail", r)
+	}
 	bad := []measured{{with: flooded{PerSecond: 1, Silent: 3}, dummy: with(1, 1, 0), messages: &bench.Messages{}}}
 	lossy := []measured{{with: with(1, 1, 0), dummy: with(1, 1, 0), messages: &bench.Messages{Lost: 2}}}
 	rep := &Report{Rows: []Row{r, row(Connect, bad), row(Silent, lossy), row(Garbage, rounds[1:2])}}

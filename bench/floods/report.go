@@ -33,7 +33,7 @@ type Row struct {
 	Dummy   float64 `json:"dummy"`
 	With    float64 `json:"with"`
 	After   float64 `json:"after"`
-	// Loss is 1 - With/Dummy in percent, the median of the rounds' and the rounds' themselves.
+	// Loss is 1 - With/Dummy in percent, the median of the rounds', the worse one of an even number, and the rounds' themselves.
 	Loss       float64   `json:"loss_percent"`
 	LossRounds []float64 `json:"loss_percent_rounds"`
 	// Recovered is After/Without in percent.
@@ -57,7 +57,7 @@ func (r *Report) OK() bool {
 func row(k Kind, rounds []measured) Row {
 	r := Row{Kind: k, Unit: k.spec().unit}
 	for _, m := range rounds {
-		r.LossRounds = append(r.LossRounds, percent(1-m.with.PerSecond/m.dummy.PerSecond))
+		r.LossRounds = append(r.LossRounds, m.loss())
 		r.Silent += m.with.Silent
 		if m.messages != nil {
 			r.Lost += m.messages.Lost
@@ -71,9 +71,17 @@ func row(k Kind, rounds []measured) Row {
 	r.With = of(func(m measured) float64 { return m.with.PerSecond })
 	r.After = of(func(m measured) float64 { return m.after.PerSecond })
 	r.Broker = of(func(m measured) float64 { return m.with.Broker })
-	r.Loss = median(r.LossRounds)
+	r.Loss = upperMedian(r.LossRounds)
 	r.Recovered = of(func(m measured) float64 { return percent(m.after.PerSecond / m.without.PerSecond) })
 	return r
+}
+
+// loss is what the flood has cost in percent: all, if nothing was delivered beside the dummy to compare with.
+func (m *measured) loss() float64 {
+	if m.dummy.PerSecond <= 0 {
+		return 100
+	}
+	return percent(1 - m.with.PerSecond/m.dummy.PerSecond)
 }
 
 // percent is 0 where nothing was measured to compare with.
@@ -95,6 +103,11 @@ func each[T any](rounds []measured, f func(m measured) T) []T {
 // median is the lower one of an even number.
 func median[T cmp.Ordered](v []T) T {
 	return slices.Sorted(slices.Values(v))[(len(v)-1)/2]
+}
+
+// upperMedian is the other one: of losses the worse.
+func upperMedian[T cmp.Ordered](v []T) T {
+	return slices.Sorted(slices.Values(v))[len(v)/2]
 }
 
 var header = []string{
