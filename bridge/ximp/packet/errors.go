@@ -19,6 +19,8 @@ var (
 	ErrProtobuf = errors.New("body is not a protobuf message")
 	// ErrRequired means that a required field is absent.
 	ErrRequired = errors.New("required field is absent")
+	// ErrElements means repeated fields with more than MaxElements together.
+	ErrElements = errors.New("message has too many elements")
 	// ErrWidth means a pair of an Info whose value has not the width of its key.
 	ErrWidth = errors.New("value of a pair has the wrong width")
 	// ErrKey means a key of more than MaxKey bytes.

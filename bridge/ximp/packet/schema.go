@@ -42,8 +42,13 @@ func Append(dst []byte, m Part) []byte {
 	return c.out
 }
 
+// MaxElements is how many elements all repeated fields of a message may have
+// together. Each takes two bytes of it, or one, and a hundred in memory. An answer
+// with a full page has 1,000.
+const MaxElements = 1 << 14
+
 // Decode reads b into m, which should be zero, and which will alias b. It returns
-// ErrProtobuf or ErrRequired; m is of no use then.
+// ErrProtobuf, ErrRequired or ErrElements; m is of no use then.
 func Decode(b []byte, m Part) error {
 	c := codec{decode: true}
 	c.read(b, m)
@@ -62,6 +67,7 @@ type codec struct {
 	varint     uint64
 	bytes      []byte
 	seen, need uint64
+	elements   int // of repeated fields so far
 	err        error
 }
 
@@ -92,7 +98,7 @@ func (c *codec) read(b []byte, m Part) {
 	if c.err == nil && c.need&^c.seen != 0 {
 		c.err = ErrRequired
 	}
-	outer.err = c.err
+	outer.err, outer.elements = c.err, c.elements
 	*c = outer
 }
 
@@ -135,6 +141,14 @@ func (c *codec) at(num protowire.Number, typ protowire.Type, r need) bool {
 	return true
 }
 
+// another counts an element of a repeated field. It returns false if there are too many.
+func (c *codec) another() bool {
+	if c.elements++; c.elements > MaxElements {
+		c.err = ErrElements
+	}
+	return c.err == nil
+}
+
 // text is a field of type bytes or string.
 func (c *codec) text(num protowire.Number, p *[]byte, r need) {
 	switch {
@@ -151,7 +165,7 @@ func (c *codec) text(num protowire.Number, p *[]byte, r need) {
 // texts is a repeated field of type bytes or string.
 func (c *codec) texts(num protowire.Number, p *[][]byte) {
 	if c.decode {
-		if c.at(num, protowire.BytesType, optional) {
+		if c.at(num, protowire.BytesType, optional) && c.another() {
 			*p = append(*p, c.bytes)
 		}
 		return
@@ -209,9 +223,11 @@ func numbers[T Integer](c *codec, num protowire.Number, p *[]T) {
 			c.put(num, uint64(v))
 		}
 	case c.at(num, protowire.VarintType, optional):
-		*p = append(*p, T(c.varint))
+		if c.another() {
+			*p = append(*p, T(c.varint))
+		}
 	case c.at(num, protowire.BytesType, optional):
-		for b := c.bytes; len(b) > 0; {
+		for b := c.bytes; len(b) > 0 && c.another(); {
 			v, n := protowire.ConsumeVarint(b)
 			if n < 0 {
 				c.err = ErrProtobuf
@@ -255,7 +271,7 @@ func subs[T any, P part[T]](c *codec, num protowire.Number, p *[]T) {
 		for i := range *p {
 			c.write(num, P(&(*p)[i]))
 		}
-	case c.at(num, protowire.BytesType, optional):
+	case c.at(num, protowire.BytesType, optional) && c.another():
 		var zero T
 		*p = append(*p, zero)
 		c.read(c.bytes, P(&(*p)[len(*p)-1]))

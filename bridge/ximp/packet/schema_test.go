@@ -88,6 +88,31 @@ func TestDeepNesting(t *testing.T) {
 	}
 }
 
+// What a message takes in memory does not grow far beyond it, in whichever repeated fields its elements are.
+func TestManyElements(t *testing.T) {
+	users := func(n int) []byte { return bytes.Repeat([]byte{9<<3 | 2, 0}, n) } // Room.Members without anything
+	room := func(n int) []byte { return append(users(n), 1<<3|2, 0) }
+	ids := func(n int) []byte { return append([]byte{1<<3 | 2, 0}, wrap(2, bytes.Repeat([]byte{1}, n))...) }
+	for _, tt := range []struct {
+		name string
+		b    []byte
+		m    Part
+		want error
+	}{
+		{"members", room(MaxElements), new(Room), nil},
+		{"too many members", room(MaxElements + 1), new(Room), ErrElements},
+		{"numbers", ids(MaxElements), new(GetMultiInfosRequest), nil},
+		{"too many numbers", ids(MaxElements + 1), new(GetMultiInfosRequest), ErrElements},
+		{"not packed", append([]byte{1<<3 | 2, 0}, bytes.Repeat([]byte{2 << 3, 1}, MaxElements+1)...), new(GetMultiInfosRequest), ErrElements},
+		{"names", bytes.Repeat([]byte{3<<3 | 2, 0}, MaxElements+1), new(ReConnect), ErrElements},
+		{"in parts", bytes.Repeat(wrap(1, room(MaxElements/2)), 3), new(RoomAnswer), ErrElements},
+	} {
+		if err := Decode(tt.b, tt.m); !errors.Is(err, tt.want) {
+			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
+		}
+	}
+}
+
 func wrap(num byte, b []byte) []byte {
 	out := []byte{num<<3 | 2}
 	n := len(b)
