@@ -61,7 +61,27 @@ type Identity struct {
 	// Expires is when the client must have authenticated anew: its connection is
 	// closed then. Zero is never.
 	Expires time.Time
+	// Token is what the client shares with whoever has let it in. Protocols that have clients prove that they know
+	// one, or encrypt with it, use it; it is kept no longer than the login takes. Empty is none.
+	Token Secret
 }
+
+// Secret is text that is shown nowhere: its methods hide it.
+type Secret string
+
+// String hides the secret.
+func (s Secret) String() string {
+	if s == "" {
+		return "none"
+	}
+	return "hidden"
+}
+
+// GoString hides the secret.
+func (s Secret) GoString() string { return s.String() }
+
+// MarshalText hides the secret.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // Authenticator decides who may connect.
 type Authenticator interface {

@@ -114,6 +114,19 @@ const (
 	GuestsRefuse
 )
 
+// SecretRule says what becomes of the secret_ram of users with a signature.
+type SecretRule uint8
+
+// Rules for secret_ram.
+const (
+	// SecretCheck refuses users whose secret_ram was not made with their token, if one is known.
+	SecretCheck SecretRule = iota
+	// SecretRequire also refuses those of whom no token is known.
+	SecretRequire
+	// SecretIgnore lets everything pass that is not empty.
+	SecretIgnore
+)
+
 // Rules are what applies to the clients of a listener. The zero value takes plaintext only. They must not change once
 // there are connections, and their functions are called on loops, by several at once, and must not block.
 type Rules struct {
@@ -132,8 +145,12 @@ type Rules struct {
 	// RegisteredGuests lets guests have the ids of registered users: integers of at most 12 characters. Otherwise these need a
 	// signature, so that not anybody can be any user.
 	RegisteredGuests bool
-	// LoginKey returns what LoginResp to a signed user is encrypted with. nil means the default key.
-	LoginKey func(user, signature string) packet.Key
+	// Token returns what a signed user shares with the product, if the Authenticator gives no Token; empty is none. nil knows none.
+	Token func(app uint16, user, signature string) packet.Key
+	// SecretRAM says how the secret_ram of signed users is checked, which they make with the token.
+	SecretRAM SecretRule
+	// TokenKey has LoginResp to a signed user encrypted with the token, if one is known, instead of the default key.
+	TokenKey bool
 	// Plaintext leaves what follows the login plain if the client offers that, as all do.
 	Plaintext bool
 	// PlaintextTypes does the same for clients of these mobile types, such as pc. Clients in WebSocket or TLS always have it.

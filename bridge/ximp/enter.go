@@ -95,10 +95,8 @@ func (c *conn) answerLogin(n *newcomer) (next packet.Key) {
 	case c.key == "": // no keys at all
 	case !n.signed:
 		c.key = packet.Key(c.user)
-	case rules.LoginKey != nil:
-		if k := rules.LoginKey(c.user, n.signature); k.Check() == nil {
-			c.key = k
-		}
+	case rules.TokenKey && n.token != "":
+		c.key = n.token
 	}
 	r := &packet.LoginResponse{
 		Timestamp:  uint32(c.ls.srv.broker.Clock().Now().Unix()),

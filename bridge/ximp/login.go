@@ -36,6 +36,8 @@ type newcomer struct {
 	request   broker.ConnectRequest
 	question  *login.Question // about who it is; nil if nobody is asked
 	identity  *broker.Identity
+	proof     []byte        // the part of secret_ram that shows whether the client knows its token
+	token     packet.Key    // what it shares with those who let it in; empty is not known
 	until     time.Duration // the login is delayed until then; 0 is not
 }
 
@@ -71,6 +73,7 @@ func (c *conn) onLogin(m *packet.Message, r *packet.LoginRequest) {
 	}
 	n.sn, n.app, n.plain = m.SN, r.App, r.NotEncrypt.Value
 	n.mobile, n.platform, n.device = string(r.MobileType), string(r.Platform), string(r.DeviceID)
+	n.proof = slices.Clone(r.SecretRAM[:min(len(r.SecretRAM), len(n.serverRAM))])
 	c.patience = silenceOf(r.HeartFeq)
 	c.transient = n.device == ""
 	if c.transient {
@@ -203,7 +206,7 @@ func (c *conn) letIn(id *broker.Identity) {
 		c.refuse(n.sn, packet.CodeParameter, "app_id is another one")
 		return
 	}
-	if id.User != "" && id.User != c.user { // the credentials are good, but somebody else's
+	if id.User != "" && id.User != c.user || !c.proves(id) { // the credentials are good, but may be somebody else's
 		c.deny(nil)
 		return
 	}

@@ -44,7 +44,7 @@ func (g *gate) OnConnectAuthenticate(_ context.Context, r *broker.ConnectRequest
 
 // TestKeys: which key LoginResp and what follows has.
 func TestKeys(t *testing.T) {
-	tokened := func(user, signature string) packet.Key { return packet.Key(user + signature) }
+	tokened := func(_ uint16, user, signature string) packet.Key { return packet.Key(user + signature) }
 	for _, tt := range []struct {
 		name        string
 		rules       Rules
@@ -56,7 +56,10 @@ func TestKeys(t *testing.T) {
 		{"no keys", Rules{}, "", "", nil, false, false},
 		{"guest", Rules{DefaultKey: keyed}, testKey, "alice", nil, false, true},
 		{"signed", Rules{DefaultKey: keyed}, testKey, testKey, []byte("sig"), false, true},
-		{"signed, with a key of its own", Rules{DefaultKey: keyed, LoginKey: tokened}, testKey, "alicesig", []byte("sig"), false, true},
+		{"signed, with its token", Rules{DefaultKey: keyed, Token: tokened, TokenKey: true, SecretRAM: SecretIgnore}, testKey, "alicesig", []byte("sig"), false, true},
+		{"signed, with a token that is no key", Rules{DefaultKey: keyed, Token: tokened, SecretRAM: SecretIgnore}, testKey, testKey, []byte("sig"), false, true},
+		{"signed, of whom no token is known", Rules{DefaultKey: keyed, TokenKey: true}, testKey, testKey, []byte("sig"), false, true},
+		{"guest, though there are tokens", Rules{DefaultKey: keyed, Token: tokened, TokenKey: true}, testKey, "alice", nil, false, true},
 		{"plaintext for all", Rules{DefaultKey: keyed, Plaintext: true}, testKey, "alice", nil, false, false},
 		{"plaintext for all, not offered", Rules{DefaultKey: keyed, Plaintext: true}, testKey, "alice", nil, true, true},
 		{"plaintext for phones", Rules{DefaultKey: keyed, PlaintextTypes: []string{"pc", "android"}}, testKey, "alice", nil, false, false},

@@ -59,20 +59,23 @@ var guestRules = map[string]ximp.GuestRule{
 	"": ximp.GuestsAsk, "ask": ximp.GuestsAsk, "check": ximp.GuestsCheck, "accept": ximp.GuestsAccept, "refuse": ximp.GuestsRefuse,
 }
 
+// secretRules are likewise those of secret_ram.
+var secretRules = map[string]ximp.SecretRule{
+	"": ximp.SecretCheck, "check": ximp.SecretCheck, "require": ximp.SecretRequire, "ignore": ximp.SecretIgnore,
+}
+
 // ximpRules is what a profile says.
 func ximpRules(p *config.NativeXIMP) (*ximp.Rules, error) {
+	apps, err := byAppID(p.Apps)
+	if err != nil {
+		return nil, fmt.Errorf("ximp.apps: %w", err)
+	}
 	r := &ximp.Rules{
-		Apps: make(map[uint16]string, len(p.Apps)), OnlyApps: p.OnlyApps,
+		Apps: apps, OnlyApps: p.OnlyApps,
 		Guests: guestRules[p.Guests], RegisteredGuests: p.RegisteredGuests,
 		Plaintext: p.Plaintext, PlaintextTypes: p.PlaintextTypes,
 		TextAnswers: p.TextAnswers, Direct: p.Direct,
-	}
-	for id, name := range p.Apps {
-		app, err := strconv.ParseUint(id, 10, 16)
-		if err != nil {
-			return nil, fmt.Errorf("ximp.apps: %w", err)
-		}
-		r.Apps[uint16(app)] = name
+		SecretRAM: secretRules[p.SecretRAM], TokenKey: p.LoginRespKey == "token",
 	}
 	if p.TextAppID != 0 || p.TextVersion != 0 {
 		r.Text = packet.TextHeader
@@ -83,15 +86,16 @@ func ximpRules(p *config.NativeXIMP) (*ximp.Rules, error) {
 			r.Text.ClientVersion = p.TextVersion
 		}
 	}
-	salts := make(map[uint16]string, len(p.Salts))
-	for id, salt := range p.Salts {
-		app, err := strconv.ParseUint(id, 10, 16)
-		if err != nil {
-			return nil, fmt.Errorf("ximp.salts: %w", err)
-		}
-		salts[uint16(app)] = salt
+	salts, err := byAppID(p.Salts)
+	if err != nil {
+		return nil, fmt.Errorf("ximp.salts: %w", err)
 	}
 	r.Salt = func(app uint16) string { return salts[app] }
+	tokens, err := byAppID(p.Tokens)
+	if err != nil {
+		return nil, fmt.Errorf("ximp.tokens: %w", err)
+	}
+	r.Token = func(app uint16, _, _ string) packet.Key { return packet.Key(tokens[app]) }
 	keys, err := ximpKeys(p.Keys)
 	if err != nil {
 		return nil, fmt.Errorf("ximp.keys: %w", err)
@@ -103,6 +107,19 @@ func ximpRules(p *config.NativeXIMP) (*ximp.Rules, error) {
 		}
 	}
 	return r, nil
+}
+
+// byAppID is what a profile says by appid.
+func byAppID(named map[string]string) (map[uint16]string, error) {
+	m := make(map[uint16]string, len(named))
+	for id, text := range named {
+		app, err := strconv.ParseUint(id, 10, 16)
+		if err != nil {
+			return nil, err
+		}
+		m[uint16(app)] = text
+	}
+	return m, nil
 }
 
 func ximpKeys(named map[string]string) (map[ximpVersion]packet.Key, error) {

@@ -77,3 +77,22 @@ func TestXIMPProfile(t *testing.T) {
 		t.Errorf("got %q, %v, want hi", got, err)
 	}
 }
+
+// The profile tells what signed users make their secret_ram with, and whether LoginResp is encrypted with it.
+func TestXIMPTokens(t *testing.T) {
+	profile := filepath.Join(t.TempDir(), "native.yaml")
+	text := `ximp: {apps: {"7": default}, keys: {"7-102": test-key}, tokens: {"7": test-token}, login_resp_key: token}`
+	if err := os.WriteFile(profile, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	addr := startNode(t, "ximp://127.0.0.1:0?profile="+profile)
+	for token, good := range map[packet.Key]bool{"test-token": true, "other": false} {
+		o := client.Options{
+			URL: "ximp://" + addr[0], Header: packet.Header{Version: 1, ClientVersion: 102, App: 7},
+			DefaultKey: "test-key", Sig: "signature", Token: token,
+		}
+		if _, err := logIn(t, o); (err == nil) != good {
+			t.Errorf("%s: got %v, want it let in: %v", string(token), err, good)
+		}
+	}
+}

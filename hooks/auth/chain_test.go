@@ -117,7 +117,7 @@ func ExampleChain() {
 	}
 	fmt.Printf("%+v\n", chain.Stats())
 	// Output:
-	// "robot": let in true, &{App:robots ClientID: User: Permissions:<nil> Expires:0001-01-01 00:00:00 +0000 UTC}, <nil>
+	// "robot": let in true, &{App:robots ClientID: User: Permissions:<nil> Expires:0001-01-01 00:00:00 +0000 UTC Token:none}, <nil>
 	// "robot": let in false, <nil>, <nil>
 	// "human": let in false, <nil>, <nil>
 	// "": let in true, <nil>, <nil>

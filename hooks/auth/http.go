@@ -54,9 +54,10 @@ type HTTPConfig struct {
 //	{"decision": "allow",  // or "deny", or "ignore" if it does not know the client
 //	 "app": "meters", "client_id": "pump-1", "user": "alice",      // if they differ from what was asked
 //	 "acl": {"publish": ["devices/%c/#"], "subscribe": []},        // nothing but these; a list left out is left to the node's rules
-//	 "expires": 1767225600}                                        // when the connection ends, seconds of Unix time
+//	 "expires": 1767225600,                                        // when the connection ends, seconds of Unix time
+//	 "token": "…"}                                                 // what XIMP's secret_ram is made with, at most 256 bytes
 //
-// Any other answer is a failure, and denies. Answers are remembered under a keyed hash of all that was asked; passwords are not.
+// Any other answer is a failure, and denies. Answers are remembered under a keyed hash of all that was asked; passwords are not, tokens are.
 type HTTP struct {
 	cfg     HTTPConfig
 	key     [32]byte // of the hashes

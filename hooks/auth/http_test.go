@@ -49,6 +49,8 @@ func TestHTTPAnswers(t *testing.T) {
 		{"ignore", `{"decision":"ignore"}`, 200, broker.Ignore, broker.Identity{}, nil},
 		{"identity", `{"decision":"allow","app":"meters","client_id":"c1","user":"bob","expires":32503680000,"more":[]}`, 200, broker.Allow,
 			broker.Identity{App: "meters", ClientID: "c1", User: "bob", Expires: time.Unix(32503680000, 0)}, nil},
+		{"token", `{"decision":"allow","token":"geheim"}`, 200, broker.Allow, broker.Identity{Token: "geheim"}, nil},
+		{"token is too long", `{"decision":"allow","token":"` + strings.Repeat("x", 257) + `"}`, 200, broker.Deny, broker.Identity{}, ErrUnavailable},
 		{"acl", `{"decision":"allow","acl":{"publish":["a"],"subscribe":[]}}`, 200, broker.Allow, broker.Identity{Permissions: granted{[]string{"a"}, []string{}}}, nil},
 		{"half an acl", `{"decision":"allow","acl":{"publish":["a"]}}`, 200, broker.Allow, broker.Identity{Permissions: granted{[]string{"a"}, nil}}, nil},
 		{"no acl", `{"decision":"allow","acl":null}`, 200, broker.Allow, broker.Identity{}, nil},

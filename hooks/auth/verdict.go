@@ -14,8 +14,11 @@ import (
 	"github.com/holdfast-mqtt/holdfast/broker"
 )
 
-// maxAnswer is the greatest length of a service's answer, in bytes.
-const maxAnswer = 64 << 10
+// Greatest lengths of a service's answer and of a token in it, in bytes.
+const (
+	maxAnswer = 64 << 10
+	maxShared = 256 // RC4 takes no longer keys
+)
 
 // questionJSON is what a service is told about a client.
 type questionJSON struct {
@@ -67,6 +70,7 @@ type answerJSON struct {
 	User     string   `json:"user"`
 	Expires  float64  `json:"expires"`
 	ACL      *aclJSON `json:"acl"`
+	Token    string   `json:"token"`
 }
 
 // aclJSON refuses what it does not know: what restricts in the mind of its author must not be left out.
@@ -111,10 +115,15 @@ func (h *HTTP) parseAnswer(data []byte) (*verdict, error) {
 	default:
 		return nil, errDecision
 	}
+	if len(a.Token) > maxShared {
+		return nil, errAnswer
+	}
 	if !validName(a.ClientID) || !validName(a.User) || a.App != "" && !validApp(a.App) {
 		return nil, errNames
 	}
-	v := &verdict{decision: broker.Allow, identity: broker.Identity{App: a.App, ClientID: a.ClientID, User: a.User}}
+	v := &verdict{decision: broker.Allow, identity: broker.Identity{
+		App: a.App, ClientID: a.ClientID, User: a.User, Token: broker.Secret(a.Token),
+	}}
 	const year10000 = 253402300800
 	switch {
 	case a.Expires < 0 || a.Expires >= year10000:

@@ -33,6 +33,13 @@ type NativeXIMP struct {
 	Guests string `yaml:"guests"`
 	// RegisteredGuests lets guests have the ids of registered users: integers of at most 12 characters.
 	RegisteredGuests bool `yaml:"registered_guests"`
+	// Tokens are what all signed users of an appid make their secret_ram with, if auth gives none of their own.
+	Tokens map[string]string `yaml:"tokens"`
+	// SecretRAM says how the secret_ram of signed users is checked: check (if their token is known), require (that it be) or
+	// ignore. Empty is check.
+	SecretRAM string `yaml:"secret_ram"`
+	// LoginRespKey is what LoginResp to signed users is encrypted with: default, or token if one is known. Empty is default.
+	LoginRespKey string `yaml:"login_resp_key"`
 	// Plaintext leaves what follows the login plain for clients that offer it, as all do.
 	Plaintext bool `yaml:"plaintext"`
 	// PlaintextTypes does the same for clients of these mobile types.
@@ -152,6 +159,14 @@ func (x *NativeXIMP) check(f *faults) {
 			f.add("ximp.salts."+id, "the salt is empty")
 		}
 	}
+	for id, token := range x.Tokens {
+		checkAppID(f, "ximp.tokens", id, 16)
+		if token == "" || len(token) > maxKey {
+			f.add("ximp.tokens."+id, "a token has 1 to %d bytes", maxKey)
+		}
+	}
+	f.oneOf("ximp.secret_ram", x.SecretRAM, "", "check", "require", "ignore")
+	f.oneOf("ximp.login_resp_key", x.LoginRespKey, "", "default", "token")
 	f.oneOf("ximp.guests", x.Guests, "", "ask", "check", "accept", "refuse")
 	if x.Guests == "check" && len(x.Salts) == 0 {
 		f.add("ximp.guests", "check needs ximp.salts")
