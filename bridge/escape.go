@@ -1,5 +1,5 @@
 // Package bridge has what the fronts of other protocols than MQTT share beyond what the broker gives them: how names of
-// theirs become Client Identifiers and levels of topics.
+// theirs become Client Identifiers and levels of topics, and how many Apps strangers may make.
 package bridge
 
 import "strings"

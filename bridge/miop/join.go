@@ -183,22 +183,12 @@ func (c *conn) onDecision(j *joining, d login.Result) {
 		c.refuse(j, packet.AnswerCredentials, errNotAuthenticated)
 	case c.find(j.appID) == nil && len(c.binds) >= maxBinds:
 		c.refuse(j, packet.AnswerNotAllowed, errTooManyBinds)
-	case j.ofItsOwn && (d.Identity == nil || d.Identity.App == "") && !srv.mayMake(j.request.App):
+	case j.ofItsOwn && (d.Identity == nil || d.Identity.App == "") && !srv.apps.Admit(j.request.App):
+		count(&srv.stats.tooManyApps)
 		c.refuse(j, packet.AnswerNotAllowed, errTooManyApps)
 	default:
 		c.enter(j, d.Identity)
 	}
-}
-
-// mayMake tells whether there may be an App that is named after its appid, and counts it.
-func (srv *Server) mayMake(app string) bool {
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	if _, made := srv.made[app]; !made && len(srv.made) >= srv.cfg.MaxApps {
-		return false
-	}
-	srv.made[app] = struct{}{}
-	return true
 }
 
 // enter has the broker connect the bind's Session. The answer follows in onConnected.

@@ -276,5 +276,8 @@ func TestAppsAreBounded(t *testing.T) {
 		newClient(s).do(5, packet.Bind, []string{"u:alice@3"}, "BindAck id:3 r:3", "EOF")
 		bound(s, "u:alice@9")
 		bound(s, "u:bob@2")
+		if got := s.miop.Stats().TooManyApps; got != 1 {
+			t.Errorf("TooManyApps: got %d, want 1", got)
+		}
 	})
 }

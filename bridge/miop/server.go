@@ -1,10 +1,10 @@
 package miop
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/holdfast-mqtt/holdfast/bridge"
 	"github.com/holdfast-mqtt/holdfast/bridge/miop/packet"
 	"github.com/holdfast-mqtt/holdfast/broker"
 	"github.com/holdfast-mqtt/holdfast/broker/login"
@@ -17,11 +17,9 @@ type Server struct {
 	broker *broker.Broker
 	loops  []*loopState
 	stats  serverStats
-	logins *login.Pool // of its own; nil if it has none
-	legacy bool        // versions 0-4 may come
-
-	mu   sync.Mutex
-	made map[string]struct{} // guarded by mu: Apps that are named after their appid
+	logins *login.Pool  // of its own; nil if it has none
+	legacy bool         // versions 0-4 may come
+	apps   *bridge.Apps // that are named after their appid
 }
 
 // loopState is what the connections of one loop share.
@@ -37,7 +35,8 @@ type loopState struct {
 
 // NewServer returns a server whose connections run on the loops of e. Stop ends it.
 func NewServer(cfg Config, e *netloop.Engine) *Server {
-	srv := &Server{cfg: cfg.withDefaults(), broker: cfg.Broker, legacy: cfg.legacy(), made: make(map[string]struct{})}
+	srv := &Server{cfg: cfg.withDefaults(), broker: cfg.Broker, legacy: cfg.legacy()}
+	srv.apps = bridge.NewApps(srv.cfg.MaxApps)
 	lastID.CompareAndSwap(0, timeIDs(srv.broker.Clock().Now()))
 	for _, l := range e.Loops() {
 		srv.loops = append(srv.loops, &loopState{srv: srv, scratch: srv.broker.NewScratch(l)})

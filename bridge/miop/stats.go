@@ -61,6 +61,7 @@ type serverStats struct {
 	binds           atomic.Uint64
 	refused         atomic.Uint64
 	unauthenticated atomic.Uint64
+	tooManyApps     atomic.Uint64
 	overloaded      atomic.Uint64
 	timeouts        atomic.Uint64
 	unacknowledged  atomic.Uint64
@@ -78,6 +79,7 @@ type Stats struct {
 	Binds           uint64 // accepted, Rebinds included
 	Refused         uint64 // answered with another r than 0
 	Unauthenticated uint64 // of these, clients that are not who they say
+	TooManyApps     uint64 // likewise, clients of appids for which no further App may be made
 	Overloaded      uint64 // connections closed without an answer to a bind, because of load or a fault of the node
 	Timeouts        uint64 // connections closed because too little came
 	Unacknowledged  uint64 // connections closed because nothing was acknowledged
@@ -96,7 +98,7 @@ func (srv *Server) Stats() Stats {
 	s := &srv.stats
 	st := Stats{
 		Binds: s.binds.Load(), Refused: s.refused.Load(), Unauthenticated: s.unauthenticated.Load(),
-		Overloaded: s.overloaded.Load(), Timeouts: s.timeouts.Load(), Unacknowledged: s.unacknowledged.Load(),
+		TooManyApps: s.tooManyApps.Load(), Overloaded: s.overloaded.Load(), Timeouts: s.timeouts.Load(), Unacknowledged: s.unacknowledged.Load(),
 		Denied: s.denied.Load(), Uploads: s.uploads.Load(), UploadsRefused: s.uploadsRefused.Load(),
 		AuthTime:  time.Duration(s.authTime.Load()),
 		Malformed: make(map[string]uint64), Uncertain: make(map[string]uint64),

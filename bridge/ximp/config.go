@@ -23,6 +23,9 @@ type Config struct {
 	// Authorizer decides what clients may publish to and which rooms they may join, unless their own Permissions do. nil
 	// allows everything.
 	Authorizer broker.Authorizer
+	// MaxApps bounds the Apps that are named after the numbers which clients come with, because nothing is configured for these. An
+	// App is never given up. Default 1,000.
+	MaxApps int
 	// FirstTimeout is how long a client may take to send its first packet. Default 10 s.
 	FirstTimeout time.Duration
 	// LoginTimeout is how long it may take between packets until it has logged in. Default 30 s.
@@ -86,6 +89,7 @@ func (c Config) withDefaults() Config {
 	span(&c.RingSpread, time.Second)
 	span(&c.DrainWait, 5*time.Second)
 	span(&c.RoomTimeout, 900*time.Millisecond)
+	count(&c.MaxApps, 1000)
 	count(&c.Window, 1000)
 	c.Window = min(c.Window, 65535)
 	count(&c.WindowBytes, 1<<20)

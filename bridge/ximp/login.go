@@ -1,7 +1,6 @@
 package ximp
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -104,7 +103,16 @@ func silenceOf(period packet.Opt[uint32]) time.Duration {
 
 // appName is the name of the client's App; id may be nil.
 func (c *conn) appName(id *broker.Identity) string {
-	return c.from.about().AppOf(id, cmp.Or(c.from.rules().Apps[c.app], "ximp-"+strconv.Itoa(int(c.app))))
+	name, _ := c.nameApp(id)
+	return name
+}
+
+// nameApp is appName. ofItsOwn tells that the name is made of the number.
+func (c *conn) nameApp(id *broker.Identity) (name string, ofItsOwn bool) {
+	if name = c.from.about().AppOf(id, c.from.rules().Apps[c.app]); name != "" {
+		return name, false
+	}
+	return "ximp-" + strconv.Itoa(int(c.app)), true
 }
 
 // authenticate finds out whether the client is who it says.
@@ -210,11 +218,17 @@ func (c *conn) letIn(id *broker.Identity) {
 		c.deny(nil)
 		return
 	}
+	app, ofItsOwn := c.nameApp(id)
+	if ofItsOwn && !c.ls.srv.apps.Admit(app) { // as if it were not on a list
+		count(&c.ls.srv.stats.tooManyApps)
+		c.refuse(n.sn, packet.CodeParameter, "too many apps")
+		return
+	}
 	n.identity = id
 	if id.ClientID != "" {
 		n.request.ClientID = id.ClientID
 	}
-	n.request.App, n.request.Password = c.appName(id), nil
+	n.request.App, n.request.Password = app, nil
 	if wait := c.ls.srv.takeovers.wait(n.request.App, n.request.ClientID, c.nc.Now()); wait > 0 {
 		n.until = c.nc.Now() + wait
 		c.arm()

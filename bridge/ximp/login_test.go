@@ -372,3 +372,25 @@ func TestAppOf(t *testing.T) {
 		})
 	}
 }
+
+// TestMaxApps: clients of numbers that are not configured make no more Apps than they may; others come in.
+func TestMaxApps(t *testing.T) {
+	rules := &Rules{Apps: map[uint16]string{9: "live"}}
+	inBubble(t, setup{ximp: Config{MaxApps: 2}, listener: Listener{Rules: rules}}, func(s *testServer) {
+		for _, tt := range []struct {
+			app uint16
+			in  bool
+		}{{1, true}, {2, true}, {3, false}, {2, true}, {9, true}, {4, false}} {
+			c := s.connect("alice")
+			c.header.App = tt.app
+			if tt.in {
+				c.login("d").close()
+				continue
+			}
+			c.wantError(c.sendLogin(c.initLogin(nil), "d"), packet.CodeParameter)
+		}
+		if got := s.ximp.Stats().TooManyApps; got != 2 {
+			t.Errorf("TooManyApps: got %d, want 2", got)
+		}
+	})
+}

@@ -3,6 +3,7 @@ package ximp
 import (
 	"sync/atomic"
 
+	"github.com/holdfast-mqtt/holdfast/bridge"
 	"github.com/holdfast-mqtt/holdfast/bridge/ximp/packet"
 	"github.com/holdfast-mqtt/holdfast/broker"
 	"github.com/holdfast-mqtt/holdfast/broker/login"
@@ -14,7 +15,8 @@ type Server struct {
 	cfg       Config
 	broker    *broker.Broker
 	loops     []*loopState
-	logins    *login.Pool // of its own; nil if it has none
+	logins    *login.Pool  // of its own; nil if it has none
+	apps      *bridge.Apps // that are named after their number
 	takeovers takeovers
 	rooms     roomCounts
 	desk      *roomDesk // nil without hooks of rooms
@@ -26,6 +28,7 @@ type serverStats struct {
 	pulls, rings, uplinks, uplinksRefused, roomMessages, dropped              atomic.Uint64
 	joinsAdmitted, joinsRefused, joinsFailed, joinsOverflow                   atomic.Uint64
 	quitsTold, quitsFailed, quitsLost                                         atomic.Uint64
+	tooManyApps                                                               atomic.Uint64
 }
 
 // Stats are counters of a Server since its start.
@@ -37,6 +40,7 @@ type Stats struct {
 	Denied          uint64 // messages and rooms that the Authorizer has denied
 	Unauthenticated uint64 // clients that are not who they say
 	Overloaded      uint64 // clients that were told to log in later, since there is too much to do
+	TooManyApps     uint64 // clients of numbers for which no further App may be made
 	Pulls           uint64 // GetInfo answered
 	Rings           uint64 // doorbells
 	Uplinks         uint64 // messages published
@@ -67,6 +71,7 @@ type loopState struct {
 // NewServer returns a server whose connections run on the loops of e. Stop ends it.
 func NewServer(cfg Config, e *netloop.Engine) *Server {
 	srv := &Server{cfg: cfg.withDefaults(), broker: cfg.Broker}
+	srv.apps = bridge.NewApps(srv.cfg.MaxApps)
 	for _, l := range e.Loops() {
 		srv.loops = append(srv.loops, &loopState{srv: srv, loop: l, scratch: srv.broker.NewScratch(l)})
 	}
@@ -124,7 +129,8 @@ func (srv *Server) Stats() Stats {
 	st := &srv.stats
 	return Stats{
 		Logins: st.logins.Load(), Refused: st.refused.Load(), Malformed: st.malformed.Load(), Timeouts: st.timeouts.Load(),
-		Denied: st.denied.Load(), Unauthenticated: st.unauthenticated.Load(), Overloaded: st.turnedAway.Load(), Pulls: st.pulls.Load(), Rings: st.rings.Load(),
+		Denied: st.denied.Load(), Unauthenticated: st.unauthenticated.Load(), Overloaded: st.turnedAway.Load(),
+		TooManyApps: st.tooManyApps.Load(), Pulls: st.pulls.Load(), Rings: st.rings.Load(),
 		Uplinks: st.uplinks.Load(), UplinksRefused: st.uplinksRefused.Load(), RoomMessages: st.roomMessages.Load(),
 		Dropped: st.dropped.Load(), JoinsAdmitted: st.joinsAdmitted.Load(), JoinsRefused: st.joinsRefused.Load(),
 		JoinsFailed: st.joinsFailed.Load(), JoinsOverflow: st.joinsOverflow.Load(), QuitsTold: st.quitsTold.Load(),

@@ -204,6 +204,7 @@ func countMIOP(f *center.Front, st miop.Stats) {
 	f.Logins["refused"] += st.Refused
 	f.Logins["unauthenticated"] += st.Unauthenticated
 	f.Logins["overloaded"] += st.Overloaded
+	f.Logins["too_many_apps"] += st.TooManyApps
 	f.Closed["timeout"] += st.Timeouts
 	f.Closed["acknowledges_nothing"] += st.Unacknowledged
 	for how, k := range st.Malformed {

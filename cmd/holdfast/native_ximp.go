@@ -155,6 +155,7 @@ func countXIMP(f *center.Front, st ximp.Stats) {
 	f.Logins["accepted"] += st.Logins
 	f.Logins["unauthenticated"] += st.Unauthenticated
 	f.Logins["overloaded"] += st.Overloaded
+	f.Logins["too_many_apps"] += st.TooManyApps
 	f.Closed["refused"] += st.Refused
 	f.Closed["malformed"] += st.Malformed
 	f.Closed["timeout"] += st.Timeouts
