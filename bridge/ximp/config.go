@@ -159,6 +159,10 @@ type Rules struct {
 	Plaintext bool
 	// PlaintextTypes does the same for clients of these mobile types, such as pc. Clients in WebSocket or TLS always have it.
 	PlaintextTypes []string
+	// PacketsPerMinute is how many packets a client may send at once, and then a minute. Of more the last one is answered with error
+	// 1004, and the connection is closed. Heartbeats count; a pull that gives or acknowledges something does not, nor does
+	// what is published by clients whose rate of publishing is limited. Default 1,200; negative is any number.
+	PacketsPerMinute int
 	// Text is what the first packet of the text form stands for. Zero is packet.TextHeader.
 	Text packet.Header
 	// TextAnswers answers the text form in text instead of binary.

@@ -41,9 +41,10 @@ type conn struct {
 
 	// owned by the loop
 	state    connState
-	hasApp   bool          // the header has come
-	answered bool          // something has been sent, and so the magic is not due
-	key      packet.Key    // of what comes and goes; empty is plaintext
+	hasApp   bool       // the header has come
+	answered bool       // something has been sent, and so the magic is not due
+	key      packet.Key // of what comes and goes; empty is plaintext
+	tally    tally
 	heard    time.Duration // loop time of the last packet
 	patience time.Duration // how long may pass until the next one
 	armed    time.Duration // when OnTimer is due; 0 is not
@@ -167,7 +168,12 @@ func (c *conn) read(data []byte) (f packet.Frame, n int, err error) {
 
 // take deals with one packet of so many bytes.
 func (c *conn) take(f packet.Frame, size int) {
+	within := c.counts()
 	if f.Heartbeat {
+		if !within {
+			c.tooMany(0)
+			return
+		}
 		c.beat()
 		return
 	}
@@ -179,6 +185,10 @@ func (c *conn) take(f packet.Frame, size int) {
 	if err == nil {
 		var m packet.Message
 		if err = packet.Decode(body, &m); err == nil {
+			if !within {
+				c.tooMany(m.SN)
+				return
+			}
 			c.handle(&m, size)
 			return
 		}

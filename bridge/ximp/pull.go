@@ -131,6 +131,11 @@ func (c *conn) pull(p *waitingPull, whole bool) {
 	r := &packet.GetInfoResponse{InfoType: []byte(boxNames[p.k]), LastID: packet.Some(last)}
 	cut := c.addInfos(r, es)
 	c.putInfos(p.sn, r)
+	newest := int64(0)
+	for i := range es {
+		newest = max(newest, es[i].id)
+	}
+	c.uncountPull(newest, len(taken) > 0)
 	c.acknowledge(taken)
 	if cut {
 		c.ringAgain(p.k)

@@ -28,7 +28,7 @@ type serverStats struct {
 	pulls, rings, uplinks, uplinksRefused, roomMessages, dropped              atomic.Uint64
 	joinsAdmitted, joinsRefused, joinsFailed, joinsOverflow                   atomic.Uint64
 	quitsTold, quitsFailed, quitsLost                                         atomic.Uint64
-	tooManyApps                                                               atomic.Uint64
+	tooManyApps, tooMany                                                      atomic.Uint64
 }
 
 // Stats are counters of a Server since its start.
@@ -37,6 +37,7 @@ type Stats struct {
 	Refused         uint64 // errors that closed a connection
 	Malformed       uint64 // connections closed because of what cannot be read
 	Timeouts        uint64 // connections closed because nothing was heard
+	TooMany         uint64 // connections closed because of too many packets a minute; they are in Refused, too
 	Denied          uint64 // messages and rooms that the Authorizer has denied
 	Unauthenticated uint64 // clients that are not who they say
 	Overloaded      uint64 // clients that were told to log in later, since there is too much to do
@@ -128,7 +129,7 @@ func MatchText(prefix []byte) netloop.Match {
 func (srv *Server) Stats() Stats {
 	st := &srv.stats
 	return Stats{
-		Logins: st.logins.Load(), Refused: st.refused.Load(), Malformed: st.malformed.Load(), Timeouts: st.timeouts.Load(),
+		Logins: st.logins.Load(), Refused: st.refused.Load(), Malformed: st.malformed.Load(), Timeouts: st.timeouts.Load(), TooMany: st.tooMany.Load(),
 		Denied: st.denied.Load(), Unauthenticated: st.unauthenticated.Load(), Overloaded: st.turnedAway.Load(),
 		TooManyApps: st.tooManyApps.Load(), Pulls: st.pulls.Load(), Rings: st.rings.Load(),
 		Uplinks: st.uplinks.Load(), UplinksRefused: st.uplinksRefused.Load(), RoomMessages: st.roomMessages.Load(),

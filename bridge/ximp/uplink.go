@@ -92,6 +92,9 @@ func (c *conn) measure(size int) {
 	if c.rare == nil {
 		return
 	}
+	if c.rare.meter != nil { // that bounds it
+		c.uncount()
+	}
 	now := c.nc.Now()
 	if wait := c.rare.meter.Publish(now, size); wait > 0 && c.state == loggedIn {
 		c.rare.paused = now + wait

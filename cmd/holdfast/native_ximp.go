@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -76,6 +77,9 @@ func ximpRules(p *config.NativeXIMP) (*ximp.Rules, error) {
 		Plaintext: p.Plaintext, PlaintextTypes: p.PlaintextTypes,
 		TextAnswers: p.TextAnswers, Direct: p.Direct,
 		SecretRAM: secretRules[p.SecretRAM], TokenKey: p.LoginRespKey == "token",
+	}
+	if n := p.PacketsPerMinute; n != nil {
+		r.PacketsPerMinute = cmp.Or(*n, -1)
 	}
 	if p.TextAppID != 0 || p.TextVersion != 0 {
 		r.Text = packet.TextHeader
@@ -156,9 +160,10 @@ func countXIMP(f *center.Front, st ximp.Stats) {
 	f.Logins["unauthenticated"] += st.Unauthenticated
 	f.Logins["overloaded"] += st.Overloaded
 	f.Logins["too_many_apps"] += st.TooManyApps
-	f.Closed["refused"] += st.Refused
+	f.Closed["refused"] += st.Refused - st.TooMany
 	f.Closed["malformed"] += st.Malformed
 	f.Closed["timeout"] += st.Timeouts
+	f.Closed["too_many_packets"] += st.TooMany
 	f.Uplinks["accepted"] += st.Uplinks
 	f.Uplinks["refused"] += st.UplinksRefused
 	f.Uplinks["denied"] += st.Denied

@@ -44,6 +44,8 @@ type NativeXIMP struct {
 	Plaintext bool `yaml:"plaintext"`
 	// PlaintextTypes does the same for clients of these mobile types.
 	PlaintextTypes []string `yaml:"plaintext_types"`
+	// PacketsPerMinute is how many packets a client may send a minute; 0 is any number. nil is 1,200.
+	PacketsPerMinute *int `yaml:"packets_per_minute"`
 	// TextAppID and TextVersion are what the text form stands for. 0 is 2080, and 102.
 	TextAppID   uint16 `yaml:"text_appid"`
 	TextVersion uint16 `yaml:"text_client_version"`
@@ -138,6 +140,9 @@ const maxNativeWindow = 1000
 // maxKey is the longest key of RC4, in bytes.
 const maxKey = 256
 
+// maxPackets is the most that packets_per_minute may be; more is as good as none.
+const maxPackets = 100_000
+
 func (x *NativeXIMP) check(f *faults) {
 	for id, app := range x.Apps {
 		checkAppID(f, "ximp.apps", id, 16)
@@ -164,6 +169,9 @@ func (x *NativeXIMP) check(f *faults) {
 		if token == "" || len(token) > maxKey {
 			f.add("ximp.tokens."+id, "a token has 1 to %d bytes", maxKey)
 		}
+	}
+	if n := x.PacketsPerMinute; n != nil && (*n < 0 || *n > maxPackets) {
+		f.add("ximp.packets_per_minute", "%d is not 0 to %d", *n, maxPackets)
 	}
 	f.oneOf("ximp.secret_ram", x.SecretRAM, "", "check", "require", "ignore")
 	f.oneOf("ximp.login_resp_key", x.LoginRespKey, "", "default", "token")
