@@ -1,5 +1,6 @@
 // Package bridge has what the fronts of other protocols than MQTT share beyond what the broker gives them: how names of
-// theirs become Client Identifiers and levels of topics, and how many Apps strangers may make.
+// theirs become Client Identifiers and levels of topics, how many Apps strangers may make,
+// and how it is told that a client is lost.
 package bridge
 
 import "strings"

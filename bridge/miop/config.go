@@ -67,9 +67,9 @@ type Profile struct {
 	// Window is how many messages may be on their way to a bind and not acknowledged, at most 65,535; the broker's Config.MaxInflight holds
 	// too. Default 64: with fewer, a publisher that is quicker than its client's acknowledgements fills the Session's queue.
 	Window int
-	// Presence has "offline" published to presence/ and the Client Identifier when a client is lost, with QoS 1.
+	// Presence has it published when a client is lost; see bridge.Presence.
 	Presence bool
-	// PresenceDelay is how long it may take to come back before that.
+	// PresenceDelay is how long it may take to come back before that. 0 is a second.
 	PresenceDelay time.Duration
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/holdfast-mqtt/holdfast/bridge"
 	"github.com/holdfast-mqtt/holdfast/bridge/miop/packet"
 	"github.com/holdfast-mqtt/holdfast/broker"
 	"github.com/holdfast-mqtt/holdfast/broker/login"
@@ -304,10 +305,7 @@ func (p *Profile) will(clientID string) *broker.Will {
 	if !p.Presence {
 		return nil
 	}
-	return &broker.Will{
-		Message: &broker.Message{TopicName: "presence/" + clientID, Payload: []byte("offline"), QoS: 1},
-		Delay:   p.PresenceDelay,
-	}
+	return bridge.Presence(clientID, p.PresenceDelay)
 }
 
 var (

@@ -159,6 +159,10 @@ type Rules struct {
 	Plaintext bool
 	// PlaintextTypes does the same for clients of these mobile types, such as pc. Clients in WebSocket or TLS always have it.
 	PlaintextTypes []string
+	// Presence has it published when a client is lost; see bridge.Presence.
+	Presence bool
+	// PresenceDelay is how long it may take to come back before that. 0 is a second.
+	PresenceDelay time.Duration
 	// PacketsPerMinute is how many packets a client may send at once, and then a minute. Of more the last one is answered with error
 	// 1004, and the connection is closed. Heartbeats count; a pull that gives or acknowledges something does not, nor does
 	// what is published by clients whose rate of publishing is limited. Default 1,200; negative is any number.

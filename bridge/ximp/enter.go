@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/holdfast-mqtt/holdfast/bridge"
 	"github.com/holdfast-mqtt/holdfast/bridge/ximp/packet"
 	"github.com/holdfast-mqtt/holdfast/broker"
 	"github.com/holdfast-mqtt/holdfast/broker/topic"
@@ -40,6 +41,9 @@ func (c *conn) enter() {
 	}
 	if c.transient {
 		req.Expiry = 0
+	}
+	if rules := c.from.rules(); rules.Presence {
+		req.Will = bridge.Presence(r.ClientID, rules.PresenceDelay)
 	}
 	srv.broker.Connect(c.ls.scratch, req, func(r broker.Connected) {
 		c.nc.Loop().PostFunc(func() { c.onConnected(r) })

@@ -67,7 +67,7 @@ func TestTally(t *testing.T) {
 			return c.status()
 		}, true},
 		{"any number", &Rules{PacketsPerMinute: -1}, func(c *client) uint64 {
-			beats(c.login("d"), 3*defaultPackets)
+			beats(c.login("d"), defaultPackets+10)
 			return c.status()
 		}, false},
 		{"the default", nil, func(c *client) uint64 {

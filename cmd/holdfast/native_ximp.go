@@ -76,6 +76,7 @@ func ximpRules(p *config.NativeXIMP) (*ximp.Rules, error) {
 		Guests: guestRules[p.Guests], RegisteredGuests: p.RegisteredGuests,
 		Plaintext: p.Plaintext, PlaintextTypes: p.PlaintextTypes,
 		TextAnswers: p.TextAnswers, Direct: p.Direct,
+		Presence: p.Presence, PresenceDelay: p.PresenceDelay,
 		SecretRAM: secretRules[p.SecretRAM], TokenKey: p.LoginRespKey == "token",
 	}
 	if n := p.PacketsPerMinute; n != nil {

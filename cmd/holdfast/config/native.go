@@ -44,6 +44,9 @@ type NativeXIMP struct {
 	Plaintext bool `yaml:"plaintext"`
 	// PlaintextTypes does the same for clients of these mobile types.
 	PlaintextTypes []string `yaml:"plaintext_types"`
+	// Presence has a message published to presence/CLIENT_ID when a client is lost, after PresenceDelay; 0 is a second.
+	Presence      bool          `yaml:"presence"`
+	PresenceDelay time.Duration `yaml:"presence_delay"`
 	// PacketsPerMinute is how many packets a client may send a minute; 0 is any number. nil is 1,200.
 	PacketsPerMinute *int `yaml:"packets_per_minute"`
 	// TextAppID and TextVersion are what the text form stands for. 0 is 2080, and 102.
@@ -108,7 +111,7 @@ type NativeApp struct {
 	V4Entry int `yaml:"v4_entry"`
 	// Window is how many messages may be on their way to a client and not acknowledged. 0 is 64.
 	Window int `yaml:"window"`
-	// Presence has a message published to presence/CLIENT_ID when a client is lost, after PresenceDelay.
+	// Presence has a message published to presence/CLIENT_ID when a client is lost, after PresenceDelay; 0 is a second.
 	Presence      bool          `yaml:"presence"`
 	PresenceDelay time.Duration `yaml:"presence_delay"`
 }
@@ -173,6 +176,7 @@ func (x *NativeXIMP) check(f *faults) {
 	if n := x.PacketsPerMinute; n != nil && (*n < 0 || *n > maxPackets) {
 		f.add("ximp.packets_per_minute", "%d is not 0 to %d", *n, maxPackets)
 	}
+	checkPresence(f, "ximp", x.Presence, x.PresenceDelay)
 	f.oneOf("ximp.secret_ram", x.SecretRAM, "", "check", "require", "ignore")
 	f.oneOf("ximp.login_resp_key", x.LoginRespKey, "", "default", "token")
 	f.oneOf("ximp.guests", x.Guests, "", "ask", "check", "accept", "refuse")
@@ -224,8 +228,12 @@ func (a *NativeApp) check(f *faults, name string) {
 		f.add(name+".window", "%d is not 1 to %d, or 0 for the default", a.Window, maxNativeWindow)
 	}
 	within(f, name+".sign_age", a.SignAge, 0, maxAge)
-	within(f, name+".presence_delay", a.PresenceDelay, 0, maxPatience)
-	if a.PresenceDelay != 0 && !a.Presence {
+	checkPresence(f, name, a.Presence, a.PresenceDelay)
+}
+
+func checkPresence(f *faults, name string, presence bool, delay time.Duration) {
+	within(f, name+".presence_delay", delay, 0, maxPatience)
+	if delay != 0 && !presence {
 		f.add(name+".presence_delay", "it goes with presence")
 	}
 }

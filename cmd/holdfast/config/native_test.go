@@ -67,6 +67,7 @@ func TestReadNativeFaults(t *testing.T) {
 		{"ximp: {tokens: {\"1\": " + strings.Repeat(secret, 50) + "}}", "to 256 bytes"},
 		{"ximp: {packets_per_minute: -1}", "not 0 to"},
 		{"ximp: {packets_per_minute: 100001}", "not 0 to"},
+		{"ximp: {presence_delay: 1m}", "goes with presence"},
 		{"ximp: {secret_ram: maybe}", "ximp.secret_ram"},
 		{"ximp: {login_resp_key: other}", "ximp.login_resp_key"},
 		{"ximp: {guests: check}", "needs ximp.salts"},
