@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/netip"
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -121,8 +124,8 @@ func ReadNative(path string) (*Native, error) {
 	n := new(Native)
 	if err := decodeFile(n, path); errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return nil, err
-	} else if err != nil { // what stands between backquotes may be a key
-		return nil, errors.New(quoted.ReplaceAllString(err.Error(), "a value"))
+	} else if err != nil {
+		return nil, withoutValues(err)
 	}
 	var f faults
 	n.XIMP.check(&f)
@@ -133,15 +136,41 @@ func ReadNative(path string) (*Native, error) {
 	return n, nil
 }
 
-var quoted = regexp.MustCompile("`[^`]*`")
+// quoting is where the decoder's messages show what is in the file, which may be a key.
+var quoting = regexp.MustCompile(`(?s)(unmarshal|anchor) .*( into | referenced)`)
 
-var keyName = regexp.MustCompile(`^[0-9]+-[0-9]+$`)
+// withoutValues is err, of decodeFile, without what is in the file.
+func withoutValues(err error) error {
+	all := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		all = joined.Unwrap()
+	}
+	var faults []error
+	for _, err := range all {
+		faults = append(faults, errors.New(quoting.ReplaceAllString(err.Error(), "$1 a value$2")))
+	}
+	return errors.Join(faults...)
+}
+
+// isKeyName tells whether s is an appid and a client version with a hyphen between them, written in the one way there is.
+func isKeyName(s string) bool {
+	app, version, _ := strings.Cut(s, "-")
+	a, err1 := strconv.ParseUint(app, 10, 16)
+	v, err2 := strconv.ParseUint(version, 10, 12)
+	return err1 == nil && err2 == nil && fmt.Sprintf("%d-%d", a, v) == s
+}
 
 // maxNativeWindow bounds the messages on their way to a client of MIOP: each acknowledgement is looked up among them.
 const maxNativeWindow = 1000
 
-// maxKey is the longest key of RC4, in bytes.
-const maxKey = 256
+// maxKey is the longest key of RC4, in bytes, and maxClientVersion the largest number of twelve bits.
+const (
+	maxKey           = 256
+	maxClientVersion = 0x0FFF
+)
+
+// hostName has what a host's name may be made of.
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 
 // maxPackets is the most that packets_per_minute may be; more is as good as none.
 const maxPackets = 100_000
@@ -154,7 +183,7 @@ func (x *NativeXIMP) check(f *faults) {
 		}
 	}
 	for id, key := range x.Keys {
-		if !keyName.MatchString(id) {
+		if !isKeyName(id) {
 			f.add("ximp.keys", "%q is not APPID-CLIENTVERSION, such as 4242-102", id)
 		}
 		if len(key) > maxKey { // empty is plaintext
@@ -183,6 +212,12 @@ func (x *NativeXIMP) check(f *faults) {
 	if x.Guests == "check" && len(x.Salts) == 0 {
 		f.add("ximp.guests", "check needs ximp.salts")
 	}
+	within(f, "ximp.text_client_version", x.TextVersion, 0, maxClientVersion)
+	for i, host := range x.Elsewhere {
+		if _, err := netip.ParseAddr(host); err != nil && !hostName.MatchString(host) {
+			f.add(fmt.Sprintf("ximp.elsewhere[%d]", i), "%q is not an address or a host name; the port is elsewhere_port", host)
+		}
+	}
 	x.Rooms.check(f)
 }
 
@@ -208,6 +243,16 @@ func (m *NativeMIOP) check(f *faults) {
 		app.check(f, "miop.apps."+id)
 	}
 	m.Other.check(f, "miop.other")
+	if m.MoveTo == "" {
+		return
+	}
+	host, _, err := net.SplitHostPort(m.MoveTo)
+	if err == nil {
+		_, err = splitAddress(m.MoveTo)
+	}
+	if _, notIP := netip.ParseAddr(host); err != nil || notIP != nil && !hostName.MatchString(host) {
+		f.add("miop.move_to", "%q is not HOST:PORT", m.MoveTo)
+	}
 }
 
 func (a *NativeApp) check(f *faults, name string) {

@@ -20,6 +20,7 @@ ximp:
   elsewhere_port: 443
   rooms: {join_url: "https://rooms.example/join", quit_url: "https://rooms.example/quit", header_file: token, timeout: 500ms, requests: 8}
 miop:
+  move_to: "[2001:db8::1]:1884"
   secret_key_file: key.pem
   apps:
     "900000001": {app: live, sign: hmac-sha256, sign_secret_file: secret, sign_age: 10m, dialect: full}
@@ -87,6 +88,20 @@ func TestReadNativeFaults(t *testing.T) {
 		{"miop: {apps: {\"1\": {window: 1001}}}", "miop.apps.1.window: 1001 is not 1 to 1000"},
 		{"miop: {other: {presence_delay: 1m}}", "goes with presence"},
 		{"miop: {other: {sign_age: 5}}", "cannot unmarshal"},
+		{"ximp: {keys: {\"70000-1\": x}}", "APPID-CLIENTVERSION"},
+		{"ximp: {keys: {\"1-4096\": x}}", "APPID-CLIENTVERSION"},
+		{"ximp: {keys: {\"01-1\": x}}", "APPID-CLIENTVERSION"},
+		{"ximp: {keys: '`s3cr3t'}", "cannot unmarshal a value into map[string]string"},
+		{"ximp: {keys: *s3cr3t}", "unknown anchor a value referenced"},
+		{"ximp: {keys: [s3cr3t], salts: s3cr3t, guests: []}", "cannot unmarshal a value into string"},
+		{"ximp: {text_client_version: 4096}", "ximp.text_client_version"},
+		{"ximp: {elsewhere: [192.0.2.1, '192.0.2.1:443']}", "ximp.elsewhere[1]"},
+		{"ximp: {elsewhere: ['']}", "ximp.elsewhere[0]"},
+		{"ximp: {apps: {\"%d\": a/b}}", "ximp.apps.%d: app"},
+		{"miop: {move_to: 192.0.2.1}", "miop.move_to"},
+		{"miop: {move_to: ':1884'}", "miop.move_to"},
+		{"miop: {move_to: 'a.example:70000'}", "miop.move_to"},
+		{"miop: {move_to: \"a\\nr:0:1\"}", "miop.move_to"},
 	} {
 		_, err := ReadNative(writeProfile(t, tt.text))
 		if err == nil || !strings.Contains(err.Error(), tt.want) {

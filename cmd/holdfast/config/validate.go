@@ -232,7 +232,7 @@ func (s *Storage) check(f *faults, packet Size) {
 type faults []error
 
 func (f *faults) add(name, format string, args ...any) {
-	*f = append(*f, fmt.Errorf(name+": "+format, args...))
+	*f = append(*f, fmt.Errorf("%s: "+format, append([]any{name}, args...)...))
 }
 
 func (f *faults) oneOf(name, got string, allowed ...string) {
