@@ -178,6 +178,9 @@ func (c *Conn) inputAgain() {
 	if c.nc != nil {
 		c.updatePortable()
 	}
+	if !c.ended {
+		c.throttleIfFlooded() // by what the turn before has put out
+	}
 	if c.held() || c.ended {
 		return // resuming posts another one
 	}

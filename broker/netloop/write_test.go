@@ -223,6 +223,38 @@ func TestPeerThatNeverReadsIsThrottled(t *testing.T) {
 	})
 }
 
+// Nor does what has been read already cost more, if the handler takes it a part in each turn.
+func TestPeerThatNeverReadsIsThrottledBetweenTurns(t *testing.T) {
+	eachTransport(t, func(t *testing.T, cfg Config, tr transport) {
+		cfg.HighWater = 32 << 10
+		const requests, answer = 256, 32 << 10 // together more than two socket buffers hold
+		p := newProbe(t)
+		taken := 0
+		p.onData = func(c *Conn, _ []byte) int {
+			if got, limit := c.Waiting(), 2*cfg.HighWater+answer; got > limit {
+				t.Errorf("request %d is taken while %d bytes wait, want at most %d", taken, got, limit)
+			}
+			taken++
+			c.Write(c.Loop(), pattern(answer))
+			c.Again()
+			return 1
+		}
+		c, client := tr.connectUnix(t, cfg, p)
+		send(t, client, make([]byte, requests))
+		for throttled := false; !throttled; {
+			onLoop(t, c, func() {
+				if throttled = c.throttle; taken == requests {
+					t.Error("all was taken")
+					throttled = true
+				}
+			})
+		}
+		for range requests {
+			wantBytes(t, client, pattern(answer))
+		}
+	})
+}
+
 // One peer that does not read must not hold up its neighbour on the loop.
 func TestSendFreeze(t *testing.T) {
 	eachTransport(t, func(t *testing.T, cfg Config, tr transport) {
