@@ -54,6 +54,7 @@ type conn struct {
 	epoch    uint64
 	rights   *rights // nil if nobody is asked what the client may do
 	uplinks  int32   // publishes that wait for their answer
+	upBytes  int32   // of their packets together
 	pulled   [kinds]bool
 	rare     *rare // nil while there is nothing of it
 

@@ -22,6 +22,7 @@ const (
 type uplink struct {
 	c       *conn
 	answer  func(ok bool)
+	size    int // of the packet in bytes
 	pending bool
 	result  atomic.Uint32
 }
@@ -30,6 +31,7 @@ type uplink struct {
 func (u *uplink) Defer() broker.Completion {
 	u.pending = true
 	u.c.uplinks++
+	u.c.upBytes += int32(u.size)
 	return u
 }
 
@@ -42,6 +44,7 @@ func (u *uplink) Published(r broker.Result) {
 // Run implements netloop.Task.
 func (u *uplink) Run(*netloop.Loop) {
 	u.c.uplinks--
+	u.c.upBytes -= int32(u.size)
 	u.tell(broker.Result(u.result.Load()))
 }
 
@@ -61,9 +64,9 @@ func (u *uplink) tell(r broker.Result) {
 // publish publishes a message of the client's with QoS 1 and calls done, now or later, when it is accepted or refused. payload is
 // valid during the call; size is that of the packet in bytes.
 func (c *conn) publish(name string, payload []byte, props *mqtt.MessageProperties, life time.Duration, size int, done func(ok bool)) {
-	u := &uplink{c: c, answer: done}
+	u := &uplink{c: c, answer: done, size: size}
 	defer c.measure(size)
-	if int(c.uplinks) >= c.ls.srv.cfg.MaxUplinks {
+	if !c.hasRoom(size) {
 		u.tell(broker.QuotaExceeded)
 		return
 	}
@@ -85,6 +88,14 @@ func (c *conn) publish(name string, payload []byte, props *mqtt.MessagePropertie
 	default:
 		u.tell(r)
 	}
+}
+
+// maxUplinkBytes bounds the packets of a client that wait for their answer together; a single one may be larger.
+const maxUplinkBytes = 256 << 10
+
+// hasRoom tells whether a packet of that many bytes may wait beside those that do.
+func (c *conn) hasRoom(size int) bool {
+	return c.uplinks == 0 || int(c.uplinks) < c.ls.srv.cfg.MaxUplinks && int(c.upBytes)+size <= maxUplinkBytes
 }
 
 // measure has the client not read from for a while if it publishes faster than it may.

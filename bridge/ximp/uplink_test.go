@@ -3,6 +3,7 @@ package ximp
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -162,6 +163,23 @@ func TestUplinkRefused(t *testing.T) {
 		if st := s.ximp.Stats(); st.Denied != 1 || st.UplinksRefused != 1 {
 			t.Errorf("got %d denied and %d refused, want 1 and 1", st.Denied, st.UplinksRefused)
 		}
+	})
+}
+
+// TestUplinkWaitsLarge: a message may be of any size, and those that wait together may not.
+func TestUplinkWaitsLarge(t *testing.T) {
+	cfg := setup{broker: broker.Config{MaxQueuedMessages: 1, SlowConsumerTimeout: time.Hour, Store: memory.New()}}
+	inBubble(t, cfg, func(s *testServer) {
+		p := &product{full: true}
+		leave := s.product(p, "up/chat")
+		c := s.connect("alice").login("d")
+		c.wantChat(c.chat("bob", "kept"), 0)
+		large := c.chat("bob", strings.Repeat("x", maxUplinkBytes))
+		c.quiet()
+		c.wantChat(c.chat("bob", "one byte too many"), 1)
+		leave()
+		c.wantChat(large, 0)
+		c.wantChat(c.chat("bob", "there is room again"), 0)
 	})
 }
 
