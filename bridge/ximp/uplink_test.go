@@ -226,6 +226,7 @@ func TestGoneUplink(t *testing.T) {
 // TestStatus: who is on line, who is away, and of whom nothing is known.
 func TestStatus(t *testing.T) {
 	inBubble(t, setup{}, func(s *testServer) {
+		defer s.product(new(product), "#")() // who watches all is not each of them
 		c := s.connect("alice").login("d")
 		s.connect("away").login("d").close()
 		s.connect("passing").login("").close()
