@@ -24,6 +24,30 @@ type AppLimits struct {
 	MaxQueuedBytes int
 }
 
+// SetAppLimits puts the bounds that f returns into force for all Apps, in place of those before; nil is none. f is called once for each App
+// that there is and that comes up, with a lock held, and must not block. Clients, subscriptions and messages that are beyond a new bound stay; there may be no more of
+// them. It does not block, and may be called by any goroutine.
+func (b *Broker) SetAppLimits(f func(app string) AppLimits) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.appLimits = f
+	for name, a := range b.apps {
+		a.limits.Store(b.limitsLocked(name))
+	}
+}
+
+// limitsLocked returns the bounds of an App. b.mu is held.
+func (b *Broker) limitsLocked(app string) *AppLimits {
+	l := new(AppLimits)
+	if b.appLimits != nil {
+		*l = b.appLimits(app)
+	}
+	if l.MaxRetained == 0 {
+		l.MaxRetained = b.cfg.MaxRetained
+	}
+	return l
+}
+
 // AppLimit is a bound of an App.
 type AppLimit uint8
 
@@ -42,7 +66,7 @@ func (l AppLimit) String() string {
 
 // appUsage is what there is of an App, and what has been refused.
 type appUsage struct {
-	admitted     atomic.Int64 // connections that are or are about to be, if they have a bound
+	admitted     atomic.Int64 // connections that are or are about to be
 	connected    atomic.Int64
 	sessions     atomic.Int64
 	queued       atomic.Int64
@@ -70,7 +94,7 @@ func (a *App) refuse(l AppLimit) { a.usage.refused[l].Add(1) }
 
 // keeps tells whether the App may keep size bytes more.
 func (a *App) keeps(size int) bool {
-	l, u := &a.limits, &a.usage
+	l, u := a.limits.Load(), &a.usage
 	if l.MaxQueuedMessages > 0 && u.queued.Load()+u.waiting.Load() >= int64(l.MaxQueuedMessages) ||
 		l.MaxQueuedBytes > 0 && u.queuedBytes.Load()+u.waitingBytes.Load()+int64(size) > int64(l.MaxQueuedBytes) {
 		a.refuse(LimitQueued)
@@ -81,7 +105,7 @@ func (a *App) keeps(size int) bool {
 
 // takesSubscription tells whether there may be one subscription more.
 func (a *App) takesSubscription() bool {
-	if most := a.limits.MaxSubscriptions; most > 0 && a.index.Len() >= most {
+	if most := a.limits.Load().MaxSubscriptions; most > 0 && a.index.Len() >= most {
 		a.refuse(LimitSubscriptions)
 		return false
 	}
@@ -91,8 +115,8 @@ func (a *App) takesSubscription() bool {
 // admit counts a client that wants in, and tells whether it may. If so, dismiss must be called when it has not got in, or is
 // gone. Whoever takes over a connection of its own may always.
 func (a *App) admit(clientID string) bool {
-	most := int64(a.limits.MaxConnections)
-	if most == 0 || a.usage.admitted.Add(1) <= most || a.Connected(clientID) {
+	most := int64(a.limits.Load().MaxConnections)
+	if n := a.usage.admitted.Add(1); most == 0 || n <= most || a.Connected(clientID) {
 		return true
 	}
 	a.usage.admitted.Add(-1)
@@ -100,11 +124,7 @@ func (a *App) admit(clientID string) bool {
 	return false
 }
 
-func (a *App) dismiss() {
-	if a.limits.MaxConnections > 0 {
-		a.usage.admitted.Add(-1)
-	}
-}
+func (a *App) dismiss() { a.usage.admitted.Add(-1) }
 
 // dismissing is done, which dismisses a client that has not got in. One that has an epoch had.
 func (a *App) dismissing(done func(Connected)) func(Connected) {

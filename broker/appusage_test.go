@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/topic"
 	"github.com/holdfast-mqtt/holdfast/storage/memory"
 )
 
@@ -28,6 +29,57 @@ func (r *room) wantPlaces(t *testing.T, n int) {
 			t.Errorf("client %d of %d: got error %v, want %v", i+1, n+1, c.Err, want)
 		}
 	}
+}
+
+// TestSetAppLimits changes the bounds of an App that has clients, subscriptions and retained messages: what is there stays and counts, also what has
+// come while there was no bound.
+func TestSetAppLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(t, broker.Config{})
+		set := func(l broker.AppLimits) {
+			r.SetAppLimits(func(app string) broker.AppLimits {
+				if app == "other" {
+					return broker.AppLimits{MaxConnections: 1}
+				}
+				return l
+			})
+		}
+		a := r.dial(t, "a", clean)
+		r.dial(t, "b", clean)
+		set(broker.AppLimits{MaxConnections: 1, MaxSubscriptions: 2, MaxRetained: 1})
+		r.wantPlaces(t, 0) // the two stay
+		set(broker.AppLimits{MaxConnections: 5, MaxSubscriptions: 2, MaxRetained: 1})
+		r.wantPlaces(t, 3)
+		a.subscribe("t/1", 1)
+		a.subscribe("t/2", 1)
+		third := []broker.Subscribe{{TopicFilter: "t/3", Options: topic.NewOptions(1, false, false, 0)}}
+		if errs, _, err := a.s.Subscribe(a.sc, a.epoch, third, nil); err != nil || !errors.Is(errs[0], broker.ErrQuotaExceeded) {
+			t.Errorf("a third subscription: got %v and %v, want %v", errs, err, broker.ErrQuotaExceeded)
+		}
+		r.SetAppLimits(nil)
+		for i := range 4 {
+			r.connect(t, fmt.Sprintf("free-%d", i), clean)
+		}
+		a.subscribe("t/3", 1)
+		set(broker.AppLimits{MaxConnections: 11}) // there are nine
+		for i, want := range []error{nil, nil, broker.ErrQuotaExceeded} {
+			if c := r.dial(t, fmt.Sprintf("late-%d", i), clean); !errors.Is(c.Err, want) {
+				t.Errorf("late client %d: got error %v, want %v", i, c.Err, want)
+			}
+		}
+		a.detach()
+		r.connect(t, "last", clean)
+		other := r.App("other")
+		for i, want := range []error{nil, broker.ErrQuotaExceeded} { // an App that comes up now
+			c := r.dial(t, fmt.Sprint(i), clean, func(c *broker.Connect) { c.App = other })
+			if !errors.Is(c.Err, want) {
+				t.Errorf("client %d of the new App: got error %v, want %v", i, c.Err, want)
+			}
+		}
+		if got := r.AppStats()[0].Limited["connections"]; got != 3 {
+			t.Errorf("got %d counted as refused, want 3", got)
+		}
+	})
 }
 
 // fullStore is a Store that has no room for records, and tells so later.

@@ -34,14 +34,15 @@ type Broker struct {
 	hookPanics     [hookKinds]atomic.Uint64
 	relief         relief
 
-	mu   sync.Mutex // guards the rest
-	apps map[string]*App
-	idle []*Scratch // lent by withScratch
+	mu        sync.Mutex // guards the rest
+	apps      map[string]*App
+	appLimits func(app string) AppLimits // nil is none
+	idle      []*Scratch                 // lent by withScratch
 }
 
 // New returns a broker without Sessions. Close ends it.
 func New(cfg Config) *Broker {
-	b := &Broker{cfg: cfg.withDefaults(), store: cfg.Store, apps: make(map[string]*App)}
+	b := &Broker{cfg: cfg.withDefaults(), store: cfg.Store, apps: make(map[string]*App), appLimits: cfg.AppLimits}
 	b.hooks = newHooks(b, b.cfg.Hooks)
 	b.deadlines = newDeadlines(b.cfg.Clock, b.onDeadline)
 	b.resumer = newResumer(b.goOn)
@@ -167,8 +168,8 @@ type App struct {
 
 	systemRetained int // retained messages below $SYS; guarded by retainMu
 	shards         [sessionShards]sessionShard
-	number         int // in the order in which they have come up
-	limits         AppLimits
+	number         int                       // in the order in which they have come up
+	limits         atomic.Pointer[AppLimits] // replaced as a whole
 	usage          appUsage
 	counters       []*Counters // of all Scratches; guarded by the Broker's mu, and only appended to
 
@@ -192,12 +193,7 @@ func (b *Broker) App(name string) *App {
 
 			broadcastTopic: "broadcast/" + name,
 		}
-		if f := b.cfg.AppLimits; f != nil {
-			a.limits = f(name)
-		}
-		if a.limits.MaxRetained == 0 {
-			a.limits.MaxRetained = b.cfg.MaxRetained
-		}
+		a.limits.Store(b.limitsLocked(name))
 		a.logEnd.Store(b.store.LogEnd(name))
 		for i := range a.shards {
 			a.shards[i].m = make(map[string]*Session)

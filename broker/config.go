@@ -59,7 +59,7 @@ type Config struct {
 	// taking anything before its connection is ended. Default 20 s.
 	SlowConsumerTimeout time.Duration
 	// AppLimits returns the bounds of an App, which is made: it is called once for each, with a lock held, and must not block.
-	// nil is none.
+	// nil is none. Broker.SetAppLimits changes them.
 	AppLimits func(app string) AppLimits
 	// Throttle says how fast clients may publish. nil lets them publish as fast as they like.
 	Throttle Throttle

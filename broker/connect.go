@@ -59,14 +59,11 @@ type pendingConnect struct {
 // Session.Start.
 func (b *Broker) Connect(sc *Scratch, c *Connect, done func(Connected)) {
 	c.Expiry = b.clampExpiry(c.Expiry)
-	if c.App.limits.MaxConnections > 0 {
-		if !c.App.admit(c.ClientID) {
-			done(Connected{Err: ErrQuotaExceeded})
-			return
-		}
-		done = c.App.dismissing(done)
+	if !c.App.admit(c.ClientID) {
+		done(Connected{Err: ErrQuotaExceeded})
+		return
 	}
-	b.connect(sc, c, done)
+	b.connect(sc, c, c.App.dismissing(done))
 }
 
 // connect is Connect for a client that its App has admitted.

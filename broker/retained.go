@@ -96,7 +96,7 @@ func (a *App) retain(sc *Scratch, m *Message) Result {
 		return Accepted
 	}
 	old, replaces := a.retained.Get(m.TopicName)
-	if !replaces && !isSystem(m.TopicName) && a.retained.Len()-a.systemRetained >= a.limits.MaxRetained {
+	if !replaces && !isSystem(m.TopicName) && a.retained.Len()-a.systemRetained >= a.limits.Load().MaxRetained {
 		a.refuse(LimitRetained)
 		if c.op != nil {
 			c.op.finish(QuotaExceeded)
