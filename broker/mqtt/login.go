@@ -217,6 +217,9 @@ func (c *conn) renew(d login.Result) {
 	c.setRights(c.ls.newRights(broker.Access{
 		App: c.session.App().Name(), ClientID: c.session.ClientID(), User: l.userOf(id.User), Remote: l.request.Remote.Addr(),
 	}, id, c.nc.Now()))
+	if c.who == nil || c.who.pace == nil {
+		c.beginPace() // there may be a limit by now
+	}
 	c.armTimer()
 	c.put(packet.AppendAuth(c.controlBuf(), &packet.Auth{Reason: packet.Success, Method: l.method, Data: d.Answer}, c.maxPacket))
 }

@@ -328,6 +328,65 @@ func TestPaceAnew(t *testing.T) {
 	})
 }
 
+// TestPaceOtherRates changes rates while clients are connected. One that has a rate has the other from its next message on; one that
+// has none gets it when it authenticates anew, or comes again.
+func TestPaceOtherRates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		throttle, err := limits.NewThrottle(perClient(10))
+		if err != nil {
+			t.Fatal(err)
+		}
+		set := func(cfg limits.ThrottleConfig) {
+			t.Helper()
+			if err := throttle.Set(cfg); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m := changing{make(chan *broker.Identity, 10)}
+		s := newServer(t, setup{
+			loop: netloop.Config{Portable: true}, broker: broker.Config{Throttle: throttle}, mqtt: Config{Enhanced: []broker.EnhancedAuthenticator{m}},
+		})
+		want := func(c *client, atOnce, inTwo int) {
+			t.Helper()
+			before := taken(s)
+			c.send(publishes(t, c.version, 100, 0, "x"))
+			if got := taken(s) - before; got != atOnce {
+				t.Errorf("%d are taken at once, want %d", got, atOnce)
+			}
+			<-time.After(2 * time.Second)
+			if got := taken(s) - before; got < inTwo-1 || got > inTwo {
+				t.Errorf("%d are taken in 2 s, want %d", got, inTwo)
+			}
+			<-time.After(time.Minute)
+		}
+		c := dialAs(s, "v4 id=c clean ka=0")
+		want(c, 11, 31)
+		set(perClient(20))
+		want(c, 21, 61)
+		set(limits.ThrottleConfig{})
+		want(c, 100, 100)
+
+		m.found <- nil
+		v, b, err := encodeConnect("v5 id=d clean auth=riddle")
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := newClient(s, v)
+		d.send(b)
+		if f, ok := d.wait(); !ok || f.Type != packet.TypeConnAck || f.Body[1] != 0 {
+			t.Fatalf("got %v % x, want CONNACK 0", f.Type, f.Body)
+		}
+		set(perClient(10))
+		want(c, 11, 31)
+		want(d, 100, 100) // had no limit when it came
+		m.found <- nil
+		d.sendAuth(packet.ReAuthenticate, "riddle", "")
+		d.wantAuth(packet.Success, "")
+		want(d, 11, 31)
+		want(dialAs(s, "v4 id=e clean ka=0"), 11, 31)
+	})
+}
+
 // TestPaceParked has a slowed client send packet by packet, until no more is read from it: so much is parked for it, and more
 // while it has deliveries to acknowledge.
 func TestPaceParked(t *testing.T) {

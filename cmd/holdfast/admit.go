@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -32,7 +33,7 @@ var refusals = map[limits.Refused]string{
 // newDoorman returns who keeps the limits of c, and of the listeners; nil if there are none.
 func newDoorman(c *config.Limits, listeners []opened) (*doorman, error) {
 	d := &doorman{start: time.Now(), limited: make(map[string]bool)}
-	d.all = c.MaxConnections > 0 || c.MaxPerAddress > 0 || c.ConnectRate > 0 || c.AddressRate > 0
+	d.all = limitsConnections(c)
 	own := make(map[string]limits.ListenerConfig)
 	for _, ln := range listeners {
 		if w := ln.want; w.MaxConnections > 0 || w.ConnectRate > 0 {
@@ -47,11 +48,9 @@ func newDoorman(c *config.Limits, listeners []opened) (*doorman, error) {
 		}
 	}
 	if d.all || len(own) > 0 {
-		d.admission, err = limits.NewAdmission(limits.AdmissionConfig{
-			MaxConnections: c.MaxConnections, MaxPerAddress: c.MaxPerAddress, Listeners: own,
-			Rate: float64(c.ConnectRate), AddressRate: float64(c.AddressRate),
-		})
-		if err != nil {
+		ac := admissionConfig(c)
+		ac.Listeners = own
+		if d.admission, err = limits.NewAdmission(ac); err != nil {
 			return nil, fmt.Errorf("limits: %w", err)
 		}
 	}
@@ -59,6 +58,31 @@ func newDoorman(c *config.Limits, listeners []opened) (*doorman, error) {
 		return nil, nil
 	}
 	return d, nil
+}
+
+// limitsConnections tells whether c has limits that hold for connections of every listener.
+func limitsConnections(c *config.Limits) bool {
+	return c.MaxConnections > 0 || c.MaxPerAddress > 0 || c.ConnectRate > 0 || c.AddressRate > 0
+}
+
+// admissionConfig is what c says about connections of every listener.
+func admissionConfig(c *config.Limits) limits.AdmissionConfig {
+	return limits.AdmissionConfig{
+		MaxConnections: c.MaxConnections, MaxPerAddress: c.MaxPerAddress, Rate: float64(c.ConnectRate), AddressRate: float64(c.AddressRate),
+	}
+}
+
+var errUncounted = errors.New("connections are not counted, since there was no such limit at the start")
+
+// set puts the limits of c into force, except for the files. With an error all is as before.
+func (d *doorman) set(c *config.Limits) error {
+	switch {
+	case d != nil && d.all:
+		return d.admission.Set(admissionConfig(c))
+	case limitsConnections(c):
+		return errUncounted
+	}
+	return nil
 }
 
 // admit returns what a listener asks about each connection; nil is nothing. A Unix socket has no address: it counts for

@@ -164,6 +164,13 @@ func startNodeWith(t *testing.T, c *config.Config, urls ...string) []string {
 // startNodeIn is startNodeWith with metrics.
 func startNodeIn(t *testing.T, c *config.Config, metrics prometheus.Registerer, urls ...string) []string {
 	t.Helper()
+	_, addresses := startRoomIn(t, c, metrics, urls...)
+	return addresses
+}
+
+// startRoomIn is startNodeIn, and returns the room too.
+func startRoomIn(t *testing.T, c *config.Config, metrics prometheus.Registerer, urls ...string) (*mqttRoom, []string) {
+	t.Helper()
 	c.Data, c.Listen = config.InMemory, urls
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
@@ -189,5 +196,5 @@ func startNodeIn(t *testing.T, c *config.Config, metrics prometheus.Registerer, 
 	for _, ln := range listeners {
 		addresses = append(addresses, ln.Addr().String())
 	}
-	return addresses
+	return r.(*mqttRoom), addresses
 }

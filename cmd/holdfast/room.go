@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"runtime"
@@ -15,6 +16,7 @@ import (
 	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 	"github.com/holdfast-mqtt/holdfast/center"
 	"github.com/holdfast-mqtt/holdfast/cmd/holdfast/config"
+	"github.com/holdfast-mqtt/holdfast/hooks/limits"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -27,6 +29,8 @@ type room interface {
 	Store() center.Store
 	// Clients returns what the API kicks clients by.
 	Clients() center.Clients
+	// Reload puts limits and apps of c, which is valid, into force. With an error, of limits that need a restart, all is as before.
+	Reload(c *config.Config) error
 	// Load returns what the API shows of how much there is to do; nil if that is not measured.
 	Load() center.Load
 }
@@ -40,6 +44,7 @@ type mqttRoom struct {
 	logins *login.Pool // of all fronts
 	store  broker.Store
 	guard  *guard
+	rates  *limits.Throttle
 	door   *doorman
 	open   map[string]*netloop.Listener // by URL
 	load   *protector                   // nil if nothing is measured
@@ -58,10 +63,12 @@ func startRoom(c *config.Config, listeners []opened, log *slog.Logger, metrics p
 		return nil, err
 	}
 	settings, err := brokerConfig(c)
-	if err != nil {
+	rates, err2 := limits.NewThrottle(ratesConfig(c))
+	if err := errors.Join(err, err2); err != nil {
 		return nil, errors.Join(err, engine.Shutdown(context.Background()))
 	}
-	r := &mqttRoom{engine: engine}
+	settings.Throttle = rates
+	r := &mqttRoom{engine: engine, rates: rates}
 	if r.store, r.disk, err = openStore(c, log); err != nil {
 		return nil, errors.Join(err, engine.Shutdown(context.Background()))
 	}
@@ -118,10 +125,8 @@ func startRoom(c *config.Config, listeners []opened, log *slog.Logger, metrics p
 func brokerConfig(c *config.Config) (broker.Config, error) {
 	s := &c.Broker
 	subscriptions, err := s.AutoSubscriptions()
-	throttle, err2 := newThrottle(c)
 	return broker.Config{
 		AppLimits:           appLimits(c),
-		Throttle:            throttle,
 		MaxInflight:         s.MaxInflight,
 		MaxQueuedMessages:   s.MaxQueuedMessages,
 		MaxQueuedBytes:      int(s.MaxQueuedBytes),
@@ -137,7 +142,19 @@ func brokerConfig(c *config.Config) (broker.Config, error) {
 		FlashBytes:          int(s.FlashBytes),
 		InboxExpiry:         s.InboxExpiry,
 		AutoSubscribe:       subscriptions,
-	}, errors.Join(err, err2)
+	}, err
+}
+
+// Reload implements room.
+func (r *mqttRoom) Reload(c *config.Config) error {
+	if err := r.door.set(&c.Limits); err != nil {
+		return fmt.Errorf("limits of connections: %w", err)
+	}
+	if err := r.rates.Set(ratesConfig(c)); err != nil {
+		return fmt.Errorf("limits: %w", err) // not of a configuration that is valid
+	}
+	r.broker.SetAppLimits(appLimits(c))
+	return nil
 }
 
 // orNone turns the operator's 0, which means none, into the packages' -1: their 0 means the default.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/center"
@@ -32,7 +34,8 @@ Each flag is also a key of the YAML file (--log-level is log_level) and an envir
 (HOLDFAST_LOG_LEVEL). A flag wins over the environment, the environment over the file. The file has
 more settings (of mailboxes, the disk, limits); docs/configuration.md explains them and 'holdfast config show' prints what is in effect.
 
-Signals: SIGTERM or SIGINT ends in good order within 5 s, a second one at once.
+Signals: SIGTERM or SIGINT ends in good order within 5 s, a second one at once. SIGHUP reads the configuration again, of
+which limits and apps are put into force.
 Exit codes: 0 ended by a signal, 1 failure, 2 wrong command line, environment or configuration file.
 `
 
@@ -54,14 +57,19 @@ func serve(ctx context.Context, args []string, stdio Stdio, start startFunc) int
 		return configError(stdio, fs.Name(), err)
 	}
 	log := newLogger(stdio.Err, c.LogLevel, c.LogFormat)
-	if err := serveRoom(ctx, c, log, start); err != nil {
+	hangup := make(chan os.Signal, 1) // one that waits is as good as several
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	l := &reloader{load: func() (*config.Config, error) { return config.Load(fs, os.Environ()) }, current: c, log: log}
+	if err := serveRoom(ctx, l, hangup, start); err != nil {
 		return failure(stdio, fs.Name(), err)
 	}
 	return exitOK
 }
 
-// serveRoom runs the broker and the API until ctx ends or one of them fails.
-func serveRoom(ctx context.Context, c *config.Config, log *slog.Logger, start startFunc) error {
+// serveRoom runs the broker and the API until ctx ends or one of them fails. The configuration is read again at each hangup.
+func serveRoom(ctx context.Context, l *reloader, hangup <-chan os.Signal, start startFunc) error {
+	c, log := l.current, l.log
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
@@ -94,9 +102,15 @@ func serveRoom(ctx context.Context, c *config.Config, log *slog.Logger, start st
 	notify("READY=1")
 	log.Info("ready", "version", version, "pid", os.Getpid())
 
-	select {
-	case <-ctx.Done():
-	case err = <-api.failed:
+	for serving := true; serving; {
+		select {
+		case <-ctx.Done():
+			serving = false
+		case err = <-api.failed:
+			serving = false
+		case <-hangup:
+			l.reload(r)
+		}
 	}
 	log.Info("draining", "timeout", drainTimeout)
 	api.setState(center.Draining)

@@ -22,7 +22,8 @@ import (
 // fakeRoom owns listeners and can be held in its Shutdown.
 type fakeRoom struct {
 	listeners []opened
-	hold      chan struct{} // Shutdown ends when it is closed
+	hold      chan struct{}   // Shutdown ends when it is closed
+	limits    []config.Limits // that Reload has been told
 }
 
 func (r *fakeRoom) Shutdown(ctx context.Context) error {
@@ -37,6 +38,14 @@ func (r *fakeRoom) Shutdown(ctx context.Context) error {
 
 func (r *fakeRoom) Store() center.Store { return nil }
 func (r *fakeRoom) Load() center.Load   { return nil }
+
+func (r *fakeRoom) Reload(c *config.Config) error {
+	if c.Limits.MaxPerAddress > 0 {
+		return errUncounted
+	}
+	r.limits = append(r.limits, c.Limits)
+	return nil
+}
 
 func (r *fakeRoom) Clients() center.Clients { return nil }
 

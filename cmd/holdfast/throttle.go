@@ -1,27 +1,18 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/holdfast-mqtt/holdfast/broker"
 	"github.com/holdfast-mqtt/holdfast/cmd/holdfast/config"
 	"github.com/holdfast-mqtt/holdfast/hooks/limits"
 )
 
-// newThrottle returns what keeps the rates of c at which clients may publish; nil if there are none.
-func newThrottle(c *config.Config) (broker.Throttle, error) {
+// ratesConfig is what c says about how fast clients may publish.
+func ratesConfig(c *config.Config) limits.ThrottleConfig {
 	cfg := limits.ThrottleConfig{Default: ratesOf(c, ""), Apps: make(map[string]limits.AppRates, len(c.Apps))} // no App is called ""
 	for name := range c.Apps {
 		cfg.Apps[name] = ratesOf(c, name)
 	}
-	t, err := limits.NewThrottle(cfg)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("limits: %w", err)
-	case t == nil:
-		return nil, nil
-	}
-	return t, nil
+	return cfg
 }
 
 // ratesOf is how fast the clients of an App may publish.

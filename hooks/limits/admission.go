@@ -39,15 +39,19 @@ type listener struct {
 	full        time.Duration // when the bucket will be full; guarded likewise
 }
 
+// bounds are what holds for the node and each address.
+type bounds struct {
+	max, perAddress int // connections
+	node, address   bucket
+}
+
 // Admission counts connections. It is for any number of goroutines.
 type Admission struct {
-	cfg         AdmissionConfig // static
-	node        bucket
-	address     bucket
-	byAddress   bool // something goes by address
+	byAddress   bool // static: something goes by address, or may
 	refused     [refusals]atomic.Uint64
 	forgotten   atomic.Uint64
 	mu          sync.Mutex
+	bounds      bounds
 	connections int
 	listeners   map[string]*listener // the map is static
 	nodeFull    time.Duration        // when the node's bucket will be full
@@ -56,10 +60,8 @@ type Admission struct {
 
 // NewAdmission returns an Admission that has counted nothing. The error is about numbers.
 func NewAdmission(cfg AdmissionConfig) (*Admission, error) {
-	node, err1 := newBucket(cfg.Rate, cfg.Burst)
-	address, err2 := newBucket(cfg.AddressRate, cfg.AddressBurst)
-	err := errors.Join(err1, err2)
-	negative := cfg.MaxConnections < 0 || cfg.MaxPerAddress < 0 || cfg.MaxAddresses < 0
+	b, err := newBounds(&cfg)
+	negative := false
 	listeners := make(map[string]*listener, len(cfg.Listeners))
 	for name, l := range cfg.Listeners {
 		rate, err1 := newBucket(l.Rate, l.Burst)
@@ -68,16 +70,56 @@ func NewAdmission(cfg AdmissionConfig) (*Admission, error) {
 		listeners[name] = &listener{max: l.MaxConnections, rate: rate}
 	}
 	if negative {
-		err = errors.Join(err, errors.New("a limit of connections must not be negative"))
+		err = errors.Join(err, errNegative)
 	}
-	if cfg.MaxAddresses == 0 {
-		cfg.MaxAddresses = 1 << 20
-		if cfg.MaxConnections > 0 {
-			cfg.MaxAddresses = 2 * cfg.MaxConnections
-		}
+	return &Admission{bounds: b, byAddress: b.byAddress(), listeners: listeners, table: newAddressTable(cfg.addresses())}, err
+}
+
+// addresses is how many are counted at most.
+func (cfg *AdmissionConfig) addresses() int {
+	switch {
+	case cfg.MaxAddresses > 0:
+		return cfg.MaxAddresses
+	case cfg.MaxConnections > 0:
+		return 2 * cfg.MaxConnections
 	}
-	return &Admission{cfg: cfg, node: node, address: address, byAddress: cfg.MaxPerAddress > 0 || address.each > 0,
-		listeners: listeners, table: newAddressTable(cfg.MaxAddresses)}, err
+	return 1 << 20
+}
+
+var (
+	errNegative = errors.New("a limit of connections must not be negative")
+
+	// ErrNotCounted is the error of limits by address for connections that have not been counted by address.
+	ErrNotCounted = errors.New("connections are not counted by address, since there was no such limit at the start")
+)
+
+func newBounds(cfg *AdmissionConfig) (bounds, error) {
+	node, err1 := newBucket(cfg.Rate, cfg.Burst)
+	address, err2 := newBucket(cfg.AddressRate, cfg.AddressBurst)
+	err := errors.Join(err1, err2)
+	if cfg.MaxConnections < 0 || cfg.MaxPerAddress < 0 || cfg.MaxAddresses < 0 {
+		err = errors.Join(err, errNegative)
+	}
+	return bounds{max: cfg.MaxConnections, perAddress: cfg.MaxPerAddress, node: node, address: address}, err
+}
+
+// byAddress tells whether something goes by address.
+func (b *bounds) byAddress() bool { return b.perAddress > 0 || b.address.each > 0 }
+
+// Set puts the limits of cfg for node and addresses into force in place of those before; Listeners stay as they were. Connections
+// that are there stay, also if there are more than may be now. With an error, ErrNotCounted or one about numbers, all is as before.
+func (a *Admission) Set(cfg AdmissionConfig) error {
+	b, err := newBounds(&cfg)
+	if err == nil && b.byAddress() && !a.byAddress {
+		err = ErrNotCounted
+	}
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	a.bounds, a.table.max = b, cfg.addresses()
+	a.mu.Unlock()
+	return nil
 }
 
 // Admit counts a connection that has come to a listener from an address, before anything is read from it. now is the time since
@@ -107,9 +149,9 @@ func (a *Admission) Admit(now time.Duration, listener string, addr netip.Addr) (
 
 // admitLocked checks everything, and counts then: all or nothing.
 func (a *Admission) admitLocked(now time.Duration, l *listener, addr netip.Addr) (*addressEntry, Refused) {
-	c := &a.cfg
+	b := &a.bounds
 	switch {
-	case isFull(a.connections, c.MaxConnections):
+	case isFull(a.connections, b.max):
 		return nil, NodeFull
 	case l != nil && isFull(l.connections, l.max):
 		return nil, ListenerFull
@@ -120,14 +162,14 @@ func (a *Admission) admitLocked(now time.Duration, l *listener, addr netip.Addr)
 	if a.byAddress && addr.IsValid() {
 		key := addressKey(addr)
 		if e = a.table.entries[key]; e != nil {
-			if isFull(e.connections, c.MaxPerAddress) {
+			if isFull(e.connections, b.perAddress) {
 				return nil, AddressFull
 			}
-			if !a.address.has(e.full, now) {
+			if !b.address.has(e.full, now) {
 				return nil, AddressRate
 			}
 		}
-		if !a.node.has(a.nodeFull, now) {
+		if !b.node.has(a.nodeFull, now) {
 			return nil, NodeRate
 		}
 		var forgotten bool
@@ -138,11 +180,11 @@ func (a *Admission) admitLocked(now time.Duration, l *listener, addr netip.Addr)
 			a.forgotten.Add(1)
 		}
 		e.connections++
-		a.address.take(&e.full, now, 1)
-	} else if !a.node.has(a.nodeFull, now) {
+		b.address.take(&e.full, now, 1)
+	} else if !b.node.has(a.nodeFull, now) {
 		return nil, NodeRate
 	}
-	a.node.take(&a.nodeFull, now, 1)
+	b.node.take(&a.nodeFull, now, 1)
 	a.connections++
 	if l != nil {
 		l.rate.take(&l.full, now, 1)

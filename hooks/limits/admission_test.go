@@ -265,3 +265,65 @@ func BenchmarkAdmit(b *testing.B) {
 		release()
 	}
 }
+
+// TestAdmissionSet changes limits while there are connections: they stay and count, also where there is no limit for a while.
+func TestAdmissionSet(t *testing.T) {
+	a := newAdmission(t, AdmissionConfig{MaxConnections: 3, MaxPerAddress: 2, Listeners: map[string]ListenerConfig{"l": {MaxConnections: 5}}})
+	var releases []func()
+	admit := func(addr string, want Refused) {
+		t.Helper()
+		release, err := a.Admit(time.Hour, "l", ip(addr))
+		if err == nil {
+			releases = append(releases, release)
+		}
+		if (want == 0) != (err == nil) || err != nil && !errors.Is(err, want) {
+			t.Errorf("%s: got %v, want %v", addr, err, want)
+		}
+	}
+	set := func(cfg AdmissionConfig) {
+		t.Helper()
+		if err := a.Set(cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	admit("10.0.0.1", 0)
+	admit("10.0.0.1", 0)
+	admit("10.0.0.1", AddressFull)
+	set(AdmissionConfig{MaxConnections: 1, MaxPerAddress: 3})
+	admit("10.0.0.2", NodeFull) // there are two, who stay
+	set(AdmissionConfig{})
+	admit("10.0.0.1", 0)
+	admit("10.0.0.2", 0)
+	set(AdmissionConfig{MaxConnections: 10, MaxPerAddress: 3})
+	admit("10.0.0.1", AddressFull) // the one of between counts
+	admit("10.0.0.3", 0)
+	admit("10.0.0.4", ListenerFull) // which is as it was
+	releases[0]()
+	admit("10.0.0.1", 0)
+	releases[1]()
+	set(AdmissionConfig{Rate: 1, AddressRate: 1, MaxAddresses: 2})
+	admit("10.0.0.5", TableFull)
+	set(AdmissionConfig{Rate: 1, AddressRate: 1})
+	admit("10.0.0.5", 0)
+	releases[2]()
+	admit("10.0.0.6", NodeRate)
+	for _, bad := range []AdmissionConfig{{MaxConnections: -1}, {MaxPerAddress: -1}, {Rate: -1}, {AddressRate: math.NaN()}} {
+		if err := a.Set(bad); err == nil {
+			t.Errorf("%+v: got no error", bad)
+		}
+	}
+	admit("10.0.0.6", NodeRate) // as before
+	for _, release := range releases {
+		release()
+	}
+	if got := a.Stats(); got.Connections != 0 || got.Listeners["l"] != 0 {
+		t.Errorf("got %+v, want nobody left", got)
+	}
+	whole := newAdmission(t, AdmissionConfig{MaxConnections: 1})
+	if err := whole.Set(AdmissionConfig{MaxPerAddress: 1}); !errors.Is(err, ErrNotCounted) {
+		t.Errorf("a limit by address that is new: got %v, want %v", err, ErrNotCounted)
+	}
+	if err := whole.Set(AdmissionConfig{MaxConnections: 2, Rate: 5}); err != nil {
+		t.Errorf("a rate that is new: got %v, want none", err)
+	}
+}

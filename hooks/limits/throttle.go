@@ -23,43 +23,61 @@ type ThrottleConfig struct {
 	Apps    map[string]AppRates // those of Apps that have others, by name
 }
 
-// Throttle is a broker.Throttle. It is for any number of goroutines.
+// Throttle is a broker.Throttle whose rates may change. It is for any number of goroutines.
 type Throttle struct {
-	// static
+	rates atomic.Pointer[rateSet]
+
+	mu    sync.Mutex
+	meter map[string]*sharedMeter // by App, of those in which somebody has had a rate; guarded by mu
+}
+
+// rateSet is all rates at one time. It does not change.
+type rateSet struct {
 	def  appRates
 	apps map[string]appRates
-
-	mu     sync.Mutex
-	levels map[string]*sharedMeter // by App, of those that have a rate; guarded by mu
 }
 
 type appRates struct{ client, app *Rate }
 
 // sharedMeter is a Meter of an App, for all its clients at once.
-type sharedMeter struct{ messages, bytes atomic.Int64 }
+type sharedMeter struct {
+	throttle        *Throttle // static
+	app             string    // static
+	messages, bytes atomic.Int64
+}
 
 var _ broker.Throttle = (*Throttle)(nil)
 
-// NewThrottle returns a Throttle; nil if nothing has a limit. The errors are NewRate's.
+// NewThrottle returns a Throttle. The errors are NewRate's.
 func NewThrottle(cfg ThrottleConfig) (*Throttle, error) {
-	t := &Throttle{apps: make(map[string]appRates), levels: make(map[string]*sharedMeter)}
-	var err error
-	if t.def, err = newAppRates(cfg.Default); err != nil {
-		return nil, err
+	t := &Throttle{meter: make(map[string]*sharedMeter)}
+	return t, t.Set(cfg)
+}
+
+// Set puts other rates into force in place of those before. For a client that has a Pace they hold from its next message on; one that
+// has none, since it had no limit when it connected, gets one when it connects again. What has been published before counts. With an error, which is NewRate's, all
+// is as before.
+func (t *Throttle) Set(cfg ThrottleConfig) error {
+	def, err := newAppRates(cfg.Default)
+	if err != nil {
+		return err
 	}
-	limited := t.def != appRates{}
+	set := &rateSet{def: def, apps: make(map[string]appRates, len(cfg.Apps))}
 	for name, rates := range maps.All(cfg.Apps) {
-		r, err := newAppRates(rates)
-		if err != nil {
-			return nil, fmt.Errorf("app %q: %w", name, err)
+		if set.apps[name], err = newAppRates(rates); err != nil {
+			return fmt.Errorf("app %q: %w", name, err)
 		}
-		t.apps[name] = r
-		limited = limited || r != appRates{}
 	}
-	if !limited {
-		return nil, nil
+	t.rates.Store(set)
+	return nil
+}
+
+// of returns the rates of an App.
+func (s *rateSet) of(app string) appRates {
+	if r, own := s.apps[app]; own {
+		return r
 	}
-	return t, nil
+	return s.def
 }
 
 func newAppRates(r AppRates) (appRates, error) {
@@ -78,43 +96,41 @@ func (r *Rate) orNil() *Rate {
 
 // Pace implements broker.Throttle.
 func (t *Throttle) Pace(app, _ string) broker.Pace {
-	r, own := t.apps[app]
-	if !own {
-		r = t.def
-	}
+	set := t.rates.Load()
+	r := set.of(app)
 	if r == (appRates{}) {
 		return nil
 	}
-	p := &pace{appRates: r}
-	if r.app != nil {
-		p.shared = t.level(app)
-	}
-	return p
+	return &pace{set: set, appRates: r, shared: t.meterOf(app)}
 }
 
-// level returns the Meter of an App.
-func (t *Throttle) level(app string) *sharedMeter {
+// meterOf returns the Meter of an App.
+func (t *Throttle) meterOf(app string) *sharedMeter {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	m := t.levels[app]
+	m := t.meter[app]
 	if m == nil {
-		m = new(sharedMeter)
-		t.levels[app] = m
+		m = &sharedMeter{throttle: t, app: app}
+		t.meter[app] = m
 	}
 	return m
 }
 
 // pace is how fast one connection has published. It implements broker.Pace.
 type pace struct {
-	appRates
-	own    Meter
-	shared *sharedMeter // nil if the App has no rate
+	set      *rateSet // of which appRates are
+	appRates          // in force for the connection
+	own      Meter
+	shared   *sharedMeter
 }
 
 // Publish implements broker.Pace.
 func (p *pace) Publish(now time.Duration, bytes int) (wait time.Duration) {
+	if set := p.shared.throttle.rates.Load(); set != p.set {
+		p.set, p.appRates = set, set.of(p.shared.app)
+	}
 	wait = p.client.Take(&p.own, now, 1, bytes)
-	if p.shared != nil {
+	if p.app != nil {
 		wait = max(wait,
 			p.app.messages.takeShared(&p.shared.messages, now, 1),
 			p.app.bytes.takeShared(&p.shared.bytes, now, bytes))

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/holdfast-mqtt/holdfast/broker"
 )
 
 func TestThrottle(t *testing.T) {
@@ -47,8 +49,14 @@ func TestThrottle(t *testing.T) {
 }
 
 func TestNewThrottle(t *testing.T) {
-	if th, err := NewThrottle(ThrottleConfig{Apps: map[string]AppRates{"a": {}}}); th != nil || err != nil {
-		t.Errorf("no limits: got %v, %v, want nil", th, err)
+	th, err := NewThrottle(ThrottleConfig{Apps: map[string]AppRates{"a": {}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, app := range []string{"a", "b"} {
+		if p := th.Pace(app, "c"); p != nil {
+			t.Errorf("no limits: got %v for App %s, want none", p, app)
+		}
 	}
 	for _, bad := range []AppRates{{Client: RateConfig{Messages: -1}}, {App: RateConfig{Bytes: math.NaN()}}} {
 		if _, err := NewThrottle(ThrottleConfig{Default: bad}); err == nil {
@@ -86,4 +94,81 @@ func TestThrottleAtOnce(t *testing.T) {
 	if got, want := th.Pace("a", "c").Publish(0, 1), clients*each/2*time.Millisecond+time.Millisecond; got != want {
 		t.Errorf("got a pause of %v then, want %v", got, want)
 	}
+}
+
+// Other rates hold for those who are connected from their next message on, and what they have published before counts.
+func TestThrottleSet(t *testing.T) {
+	const s, ms = time.Second, time.Millisecond
+	slow := AppRates{Client: RateConfig{Messages: 10, MessageBurst: 1}}
+	th, err := NewThrottle(ThrottleConfig{Default: slow})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func(cfg ThrottleConfig) {
+		t.Helper()
+		if err := th.Set(cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, b := th.Pace("a", "1"), th.Pace("b", "1")
+	want := func(p broker.Pace, at, want time.Duration) {
+		t.Helper()
+		if got := p.Publish(at, 1); got.Round(ms) != want {
+			t.Errorf("at %v: got a pause of %v, want %v", at, got, want)
+		}
+	}
+	want(a, 0, 0)
+	want(a, 0, 100*ms)
+	set(ThrottleConfig{Default: AppRates{Client: RateConfig{Messages: 1, MessageBurst: 1}}})
+	want(a, 100*ms, 100*ms) // what is left of before
+	want(b, 100*ms, 0)
+	want(b, 100*ms, s)
+	set(ThrottleConfig{Default: slow, Apps: map[string]AppRates{"a": {}, "c": {App: RateConfig{Messages: 1, MessageBurst: 1}}}})
+	want(a, 200*ms, 0) // has no limit now
+	want(a, 200*ms, 0)
+	if p := th.Pace("a", "2"); p != nil {
+		t.Errorf("got %v for a newcomer, want none", p)
+	}
+	c := th.Pace("c", "1")
+	want(c, 0, 0)
+	want(th.Pace("c", "2"), 0, s)
+	if err := th.Set(ThrottleConfig{Default: AppRates{Client: RateConfig{Messages: -1}}}); err == nil {
+		t.Error("a negative rate: got no error")
+	}
+	if err := th.Set(ThrottleConfig{Apps: map[string]AppRates{"a": {Client: RateConfig{Bytes: -1}}}}); err == nil {
+		t.Error("a negative rate of an App: got no error")
+	}
+	want(c, s, s) // as before: its App owes one
+	set(ThrottleConfig{Default: AppRates{App: RateConfig{Messages: 1000}}})
+	want(c, 3*s, 0)
+}
+
+// Rates change while many publish: each message is paced by the ones or the others.
+func TestThrottleSetAtOnce(t *testing.T) {
+	of := func(n float64) ThrottleConfig {
+		return ThrottleConfig{Default: AppRates{Client: RateConfig{Messages: n, MessageBurst: 1}, App: RateConfig{Bytes: n}}}
+	}
+	th, err := NewThrottle(of(10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			p := th.Pace("a", "c")
+			for range 1000 {
+				if got := p.Publish(0, 0); got < 0 || got > time.Hour {
+					t.Errorf("got a pause of %v", got)
+				}
+			}
+		})
+	}
+	wg.Go(func() {
+		for i := range 1000 {
+			if err := th.Set(of(float64(i%2*90 + 10))); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	wg.Wait()
 }

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 const limitsConfig = `
@@ -114,4 +117,45 @@ func TestConnectionLimits(t *testing.T) {
 	if got := n.metric(t, `holdfast_app_limited_total{app="doors",limit="connections"}`); got != "1" {
 		t.Errorf("got %s connections refused by the App, want 1", got)
 	}
+}
+
+// SIGHUP has a running node keep to other limits. Who is connected stays, and a file with faults changes nothing.
+func TestLimitsReloaded(t *testing.T) {
+	const rest = "listen: [\"mqtt://127.0.0.1:0\"]\napi: 127.0.0.1:0\ndata: memory\n"
+	file := writeConfig(t, rest+"limits: {app_max_connections: 1}\n")
+	n := startCommand(t, exec.Command(binary(t), "serve", "--config", file))
+	m := &mosquittoCommands{common: []string{"-h", "127.0.0.1", "-p", n.port}}
+	sub := m.subscribe(t, "-t", "t", "-C", "1", "-F", "message %p")
+	reload := func(limits, want string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(rest+limits), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for end := time.Now().Add(deadline); !strings.Contains(n.text(), want); <-tick.C {
+			if time.Now().After(end) {
+				t.Fatalf("got no %q in the log", want)
+			}
+		}
+	}
+	publish := func(topic string) int {
+		code, _ := startClient(t, "", "mosquitto_pub", "-V", "mqttv5", "-h", "127.0.0.1", "-p", n.port, "-t", topic, "-m", "x").wait()
+		return code
+	}
+	if publish("u") == 0 {
+		t.Error("a full App: got exit code 0")
+	}
+	reload("limits: {app_max_connections: -1}\n", "configuration_not_reloaded")
+	if publish("u") == 0 {
+		t.Error("after a file with a fault: got exit code 0, want the App as full as before")
+	}
+	reload("limits: {app_max_connections: 2}\nlog_level: debug\n", "settings_need_restart settings=[log_level]")
+	if publish("t") != 0 {
+		t.Error("an App that has room now: got an error")
+	}
+	expectMessages(t, sub, "x")
 }

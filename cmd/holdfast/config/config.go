@@ -65,7 +65,7 @@ type Config struct {
 	Auth Auth `yaml:"auth"`
 
 	// Limits says how many connections are let in, and from where, before a byte is read from them; and how fast
-	// clients may publish.
+	// clients may publish. On SIGHUP limits and apps are read again.
 	Limits Limits `yaml:"limits"`
 
 	// Apps has the limits of Apps that have others than limits says, by name, as in `apps: {meters: {max_connections: 1000}}`.
