@@ -34,6 +34,10 @@ type Message struct {
 	// Expires is when the message is worth nothing any more; zero means never.
 	Expires time.Time
 
+	// Published is when the broker has taken the message, in ms since 1970. Publish sets it for QoS 1 and 2 unless it is set, and
+	// it stays with the message on disk; 0 is not known, as of retained messages that come later.
+	Published int64
+
 	// Publisher is the Client Identifier of who has published a retained
 	// message, for No Local. Publish sets it; empty is the server itself.
 	Publisher string

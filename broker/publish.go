@@ -168,6 +168,9 @@ func (sc *Scratch) waits() *publishOp {
 // Topic Name reach each Session in the order of the calls.
 func (b *Broker) Publish(sc *Scratch, p *Publish) Result {
 	m := p.Message
+	if m.QoS > 0 && m.Published == 0 {
+		m.Published = b.cfg.Clock.Now().UnixMilli()
+	}
 	box := Mailbox(0)
 	sc.skip, sc.print = nil, 0
 	if p.Session != nil {

@@ -34,7 +34,7 @@ func kindOf(name []byte) (k kind, ok bool) {
 type entry struct {
 	msg      *broker.Message
 	id       int64
-	sent     int64 // when it came, in ms since 1970
+	sent     int64 // when it was published, in ms since 1970
 	packetID broker.PacketID
 	qos      broker.QoS
 }

@@ -35,7 +35,10 @@ func (c *conn) Deliver(d *broker.Delivery) broker.Verdict {
 		return broker.Oversized
 	}
 	k := c.kindOf(m)
-	now := c.ls.srv.broker.Clock().Now()
+	sent := m.Published
+	if sent == 0 {
+		sent = c.ls.srv.broker.Clock().Now().UnixMilli()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.gone {
@@ -49,7 +52,7 @@ func (c *conn) Deliver(d *broker.Delivery) broker.Verdict {
 	if c.boxes == nil {
 		c.boxes = new(boxes)
 	}
-	c.boxes.add(k, entry{id: id, msg: m.Keep(), sent: now.UnixMilli(), packetID: d.PacketID, qos: d.QoS})
+	c.boxes.add(k, entry{id: id, msg: m.Keep(), sent: sent, packetID: d.PacketID, qos: d.QoS})
 	c.newest[k] = max(c.newest[k], id)
 	c.wantAttention()
 	return broker.Sent

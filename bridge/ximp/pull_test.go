@@ -404,3 +404,38 @@ func TestSmallWindow(t *testing.T) {
 		c.wantBodies("im", 0, "chat")
 	})
 }
+
+// TestTimeSent: a message's time_sent is when it was published, however much later its device is there, and whether its Session was in RAM or
+// on disk meanwhile.
+func TestTimeSent(t *testing.T) {
+	for _, away := range []time.Duration{0, 10 * time.Second, 2 * time.Hour} {
+		t.Run(away.String(), func(t *testing.T) {
+			inBubble(t, setup{}, func(s *testServer) {
+				c := s.connect("alice").login("d")
+				if away > 0 {
+					c.close()
+					time.Sleep(away)
+				}
+				want := time.Now().UnixMilli()
+				for _, name := range []string{userTopic("alice"), "inbox/x:alice:mobile:d", "broadcast/" + testApp} {
+					s.publish(name, "x", 1)
+				}
+				time.Sleep(away)
+				if away > 0 {
+					c = s.connect("alice").login("d")
+				}
+				time.Sleep(time.Minute)
+				got, _ := c.pull("peer", 0, 5)
+				all, _ := c.pull("public", 0, 5)
+				if len(got) != 2 || len(all) != 1 {
+					t.Fatalf("got %q and %q, want two messages and one", bodies(got), bodies(all))
+				}
+				for _, m := range append(got, all...) {
+					if int64(m.Sent.Value) != want {
+						t.Errorf("%d: time_sent is %d, want %d", m.ID.Value, m.Sent.Value, want)
+					}
+				}
+			})
+		})
+	}
+}

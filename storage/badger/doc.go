@@ -47,8 +47,9 @@
 //
 // A message:
 //
-//	flags (1)            QoS in bits 0-1, 2 Retain, 3 end, 4 Properties, 5 Publisher; the others are 0
+//	flags (1)            QoS in bits 0-1, 2 Retain, 3 end, 4 Properties, 5 Publisher, 6 publication; 7 is 0
 //	end (uvarint)        if bit 3 is set
+//	publication (uvarint)   if bit 6 is set: when it was, in ms since 1970
 //	Topic Name (string)
 //	Publisher (string)   if bit 5 is set
 //	Properties (string)  if bit 4 is set

@@ -19,7 +19,7 @@ func fuzzClock() *clock { return newClock(time.UnixMilli(1_800_000_000_000), 0, 
 func fullMessage() *broker.Message {
 	return &broker.Message{
 		TopicName: "a/ü", Payload: []byte{0, 255}, QoS: 2, Retain: true, Properties: []byte{1, 2},
-		Expires: time.UnixMilli(1_800_000_001_000), Publisher: "p",
+		Expires: time.UnixMilli(1_800_000_001_000), Publisher: "p", Published: 1_800_000_000_500,
 	}
 }
 
@@ -53,7 +53,7 @@ func FuzzMessage(f *testing.F) {
 // equalMessages compares messages. Expires is compared as an instant.
 func equalMessages(a, b *broker.Message) bool {
 	return a.TopicName == b.TopicName && bytes.Equal(a.Payload, b.Payload) && a.QoS == b.QoS && a.Retain == b.Retain &&
-		bytes.Equal(a.Properties, b.Properties) && a.Expires.Equal(b.Expires) && a.Publisher == b.Publisher
+		bytes.Equal(a.Properties, b.Properties) && a.Expires.Equal(b.Expires) && a.Publisher == b.Publisher && a.Published == b.Published
 }
 
 func FuzzEntry(f *testing.F) {

@@ -2,19 +2,21 @@ package badger
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
 )
 
-// The flags of a message, its first byte. The two highest bits are 0: a later version may set them.
+// The flags of a message, its first byte. The highest bit is 0: a later version may set it.
 const (
 	messageQoS        = 0x03
 	messageRetain     = 0x04
 	messageExpires    = 0x08
 	messageProperties = 0x10
 	messagePublisher  = 0x20
-	messageReserved   = 0xc0
+	messagePublished  = 0x40
+	messageReserved   = 0x80
 )
 
 // appendMessage encodes m as the package comment says.
@@ -32,9 +34,15 @@ func (c *clock) appendMessage(b []byte, m *broker.Message) []byte {
 	if m.Publisher != "" {
 		flags |= messagePublisher
 	}
+	if m.Published > 0 {
+		flags |= messagePublished
+	}
 	b = append(b, flags)
 	if flags&messageExpires != 0 {
 		b = binary.AppendUvarint(b, c.encode(m.Expires))
+	}
+	if flags&messagePublished != 0 {
+		b = binary.AppendUvarint(b, uint64(m.Published))
 	}
 	b = appendBytes(b, m.TopicName)
 	if flags&messagePublisher != 0 {
@@ -56,6 +64,9 @@ func (c *clock) message(b []byte) (*broker.Message, error) {
 	m := &broker.Message{QoS: broker.QoS(flags & messageQoS), Retain: flags&messageRetain != 0}
 	if flags&messageExpires != 0 {
 		m.Expires = c.decode(d.uvarint())
+	}
+	if flags&messagePublished != 0 {
+		m.Published = int64(d.uvarint() & math.MaxInt64)
 	}
 	m.TopicName = d.string()
 	if flags&messagePublisher != 0 {
@@ -81,6 +92,9 @@ func messageSize(b []byte) (int, error) {
 		return 0, errCorrupt
 	}
 	if flags&messageExpires != 0 {
+		d.uvarint()
+	}
+	if flags&messagePublished != 0 {
 		d.uvarint()
 	}
 	n := len(d.bytes())

@@ -50,6 +50,8 @@ func messageDifference(got, want *broker.Message) string {
 		return fmt.Sprintf("payload: got %.40q (%d bytes), want %.40q (%d bytes)", got.Payload, len(got.Payload), want.Payload, len(want.Payload))
 	case !bytes.Equal(got.Properties, want.Properties):
 		return fmt.Sprintf("properties: got %q, want %q", got.Properties, want.Properties)
+	case got.Published != want.Published:
+		return fmt.Sprintf("published: got %d, want %d", got.Published, want.Published)
 	case got.Expires.IsZero() != want.Expires.IsZero(), got.Expires.Sub(want.Expires).Abs() > expiryPrecision:
 		return fmt.Sprintf("expires: got %v, want %v", got.Expires, want.Expires)
 	}

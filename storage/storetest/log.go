@@ -29,6 +29,7 @@ func testLog(t *testing.T, st broker.Store) {
 		if i == 0 {
 			m.QoS, m.Retain, m.Properties = 2, true, []byte{1, 2}
 			m.Expires = time.Now().Add(time.Hour).Truncate(time.Second)
+			m.Published = 1_800_000_000_123
 		}
 		seq := st.AppendLog("a", m, c.next())
 		if got := st.LogEnd("a"); got != seq {

@@ -27,7 +27,7 @@ func entries() []broker.Entry {
 			SubscriptionIDs: []uint32{1, 268_435_455}, Group: "$share/g/a/+",
 			Message: &broker.Message{
 				TopicName: "a/ü", Payload: bytes.Repeat([]byte{0, 255}, 5000), QoS: 2, Retain: true,
-				Properties: []byte{1, 2, 3}, Expires: expires,
+				Properties: []byte{1, 2, 3}, Expires: expires, Published: 1_800_000_000_123,
 			},
 		},
 		{

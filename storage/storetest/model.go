@@ -77,6 +77,7 @@ func (w *world) begin(s *sessionModel) {
 func (w *world) message() *broker.Message {
 	m := message(fmt.Sprint("t/", w.r.IntN(10)), fmt.Sprint(w.r.Uint64()))
 	m.QoS = broker.QoS(1 + w.r.IntN(2))
+	m.Published = w.r.Int64N(1 << 41)
 	switch w.r.IntN(10) {
 	case 0:
 		m.Payload = make([]byte, w.r.IntN(20_000))
