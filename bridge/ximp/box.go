@@ -41,8 +41,10 @@ type entry struct {
 
 // box is an inbox.
 type box struct {
-	entries []entry // by id, ascending
-	bell    bell
+	entries  []entry // by id, ascending
+	expiring int     // of them, how many expire some time
+	swept    int64   // where sweep goes on: ids below were looked at last time
+	bell     bell
 }
 
 // bell is the doorbell of an inbox.
@@ -61,10 +63,25 @@ type boxes struct {
 
 // add puts e, whose id is larger than all before, into k.
 func (bs *boxes) add(k kind, e entry) {
-	bs.box[k].entries = append(bs.box[k].entries, e)
+	b := &bs.box[k]
+	b.entries = append(b.entries, e)
+	if e.expires() {
+		b.expiring++
+	}
 	bs.count++
 	bs.bytes += e.msg.Size()
 }
+
+// left accounts for e having left b.
+func (bs *boxes) left(b *box, e *entry) {
+	if e.expires() {
+		b.expiring--
+	}
+	bs.count--
+	bs.bytes -= e.msg.Size()
+}
+
+func (e *entry) expires() bool { return !e.msg.Expires.IsZero() }
 
 // from returns the place of the first entry with an id of at least start.
 func (b *box) from(start int64) int {
@@ -102,26 +119,44 @@ func (bs *boxes) takeBelow(k kind, start int64) []entry {
 		b.entries = nil
 	}
 	for i := range taken {
-		bs.count--
-		bs.bytes -= taken[i].msg.Size()
+		bs.left(b, &taken[i])
 	}
 	return taken
 }
 
-// remove takes out the entries for which gone is true.
-func (bs *boxes) remove(k kind, gone func(*entry) bool) {
-	b := &bs.box[k]
-	b.entries = slices.DeleteFunc(b.entries, func(e entry) bool {
+// cut takes out those of the entries from lo up to hi for which gone is true.
+func (bs *boxes) cut(b *box, lo, hi int, gone func(*entry) bool) (taken []entry) {
+	kept := slices.DeleteFunc(b.entries[lo:hi], func(e entry) bool {
 		if !gone(&e) {
 			return false
 		}
-		bs.count--
-		bs.bytes -= e.msg.Size()
+		taken = append(taken, e)
+		bs.left(b, &e)
 		return true
 	})
+	b.entries = slices.Delete(b.entries, lo+len(kept), hi)
 	if len(b.entries) == 0 {
 		b.entries = nil
 	}
+	return taken
+}
+
+// sweepSome is how many entries one pull looks at that are none of its business.
+const sweepSome = 64
+
+// sweep takes out those of the next sweepSome entries of k for which gone is true, by and by of all.
+func (bs *boxes) sweep(k kind, gone func(*entry) bool) (taken []entry) {
+	b := &bs.box[k]
+	if b.expiring == 0 {
+		return nil
+	}
+	lo := b.from(b.swept)
+	hi := min(lo+sweepSome, len(b.entries))
+	b.swept = 0
+	if hi < len(b.entries) {
+		b.swept = b.entries[hi].id
+	}
+	return bs.cut(b, lo, hi, gone)
 }
 
 // Bounds of the number of messages that a client asks for.
@@ -155,22 +190,33 @@ func queryOf(k kind, start int64, offset int32) query {
 	}
 }
 
-// page returns what answers q, in its order.
-func (b *box) page(q query) []entry {
-	var es []entry
-	switch {
-	case q.backwards:
-		es = b.entries
-		if q.start > 0 {
-			es = es[:b.from(q.start)]
-		}
-		es = slices.Clone(es[max(len(es)-q.n, 0):])
-		slices.Reverse(es)
-		return es
-	case q.whole:
-		es = b.entries
-	default:
-		es = b.entries[b.from(q.start):]
+// page returns what answers q, in its order, and takes out what it meets for which gone is true: only that, so that a pull looks at
+// no more than it gives and what no later one has to look at.
+func (bs *boxes) page(k kind, q query, gone func(*entry) bool) (es, taken []entry) {
+	b := &bs.box[k]
+	lo := 0
+	if !q.whole && q.start > 0 {
+		lo = b.from(q.start)
 	}
-	return slices.Clone(es[:min(len(es), q.n)])
+	hi := lo
+	if q.backwards {
+		if q.start <= 0 {
+			lo = len(b.entries)
+		}
+		for hi = lo; lo > 0 && len(es) < q.n; {
+			if lo--; !gone(&b.entries[lo]) {
+				es = append(es, b.entries[lo])
+			}
+		}
+	} else {
+		for ; hi < len(b.entries) && len(es) < q.n; hi++ {
+			if !gone(&b.entries[hi]) {
+				es = append(es, b.entries[hi])
+			}
+		}
+	}
+	if hi-lo > len(es) {
+		taken = bs.cut(b, lo, hi, gone)
+	}
+	return es, taken
 }

@@ -109,9 +109,10 @@ func (c *conn) pull(p *waitingPull, whole bool) {
 		last = max(p.query.start-1, 0)
 	}
 	if c.boxes != nil {
-		taken = c.expireLocked(p.k)
+		gone := c.expired()
+		es, taken = c.boxes.page(p.k, p.query, gone)
+		taken = append(taken, c.boxes.sweep(p.k, gone)...)
 		b := &c.boxes.box[p.k]
-		es = b.page(p.query)
 		if !whole {
 			last = max(last, b.newest())
 		}
@@ -144,17 +145,10 @@ func (c *conn) pull(p *waitingPull, whole bool) {
 	c.watchFutility(p, len(es), len(taken))
 }
 
-// expireLocked takes out what is worth nothing any more. mu is held.
-func (c *conn) expireLocked(k kind) (taken []entry) {
+// expired returns what tells whether a message is worth nothing any more now.
+func (c *conn) expired() func(*entry) bool {
 	now := c.ls.srv.broker.Clock().Now()
-	c.boxes.remove(k, func(e *entry) bool {
-		if e.msg.Expires.IsZero() || now.Before(e.msg.Expires) {
-			return false
-		}
-		taken = append(taken, *e)
-		return true
-	})
-	return taken
+	return func(e *entry) bool { return e.expires() && !now.Before(e.msg.Expires) }
 }
 
 // addInfos adds messages to a page until it is full. It returns true if some are left.
