@@ -260,6 +260,46 @@ func TestBundle(t *testing.T) {
 	})
 }
 
+// TestBundleLarge: a large message is not compressed for each member of its room, and splits a bundle.
+func TestBundleLarge(t *testing.T) {
+	inBubble(t, setup{}, func(s *testServer) {
+		c := s.connect("alice").login("d")
+		c.room("r", joinOf("r"))
+		s.publish("group/r", "at once", 0)
+		c.talk()
+		large := strings.Repeat("x", maxZipKept+1)
+		for _, m := range []string{"1", "2", "3", large, "5", "6", "7", "8"} {
+			s.publish("group/r", m, 0)
+		}
+		for _, want := range []int{3, 0, 4} {
+			_, p := c.talk()
+			if got := len(p.Down.Bundle); got != want || want == 0 && string(p.Down.New.Content) != large {
+				t.Errorf("got payload %d with %d messages, want %d", p.Down.Payload, got, want)
+			}
+		}
+	})
+}
+
+// TestZipCache: the messages of several rooms whose members take turns are made gzip members once.
+func TestZipCache(t *testing.T) {
+	var z zipCache
+	var messages []*broker.Message
+	for range 5 * bundleMost {
+		messages = append(messages, new(broker.Message))
+	}
+	made := 0
+	for range 3 {
+		for i, m := range messages {
+			if got := z.of(m, func() []byte { made++; return []byte{byte(i)} }); got[0] != byte(i) {
+				t.Errorf("message %d: got that of %d", i, got[0])
+			}
+		}
+	}
+	if made != len(messages) {
+		t.Errorf("made %d members of %d messages", made, len(messages))
+	}
+}
+
 // TestRoomQueue: messages of a room that a connection has no room for are dropped and counted.
 func TestRoomQueue(t *testing.T) {
 	inBubble(t, setup{ximp: Config{MaxRoomQueue: 2}}, func(s *testServer) {

@@ -81,16 +81,14 @@ func (c *conn) speak() {
 	}
 }
 
-// sameRoom is how many of the first messages belong into one bundle.
+// sameRoom is how many of the first messages belong into one bundle. Large ones are sent by themselves: they would have to be made a gzip
+// member for each member of the room, since these are not kept.
 func sameRoom(talk []roomMessage) int {
-	n, size := 1, talk[0].msg.Size()
-	for n < len(talk) && n < bundleMost && talk[n].msg.TopicName == talk[0].msg.TopicName {
-		if size += talk[n].msg.Size() + infoOverhead; size > packet.MaxPage/2 {
-			break
-		}
+	n := 0
+	for n < min(len(talk), bundleMost) && talk[n].msg.TopicName == talk[0].msg.TopicName && talk[n].msg.Size() <= maxZipKept {
 		n++
 	}
-	return n
+	return max(n, 1)
 }
 
 // putTalk sends one message. It is dropped if the client does not read.
@@ -164,16 +162,17 @@ func (c *conn) noteRoomID(m *broker.Message) uint32 {
 	return uint32(n)
 }
 
-// zipCache keeps the latest room messages as gzip members, which all members of a room that live on one loop share.
+// zipCache keeps the latest room messages as gzip members, which all members of a room that live on one loop share. There is place for
+// the bundles of several rooms at a time.
 type zipCache struct {
-	kept [16]struct {
+	kept [64]struct {
 		msg *broker.Message
 		zip []byte
 	}
 	next int
 }
 
-// maxZipKept bounds what is kept of one message in bytes.
+// maxZipKept bounds a message in a bundle in bytes.
 const maxZipKept = 16 << 10
 
 // of returns that of m, which zip makes if it is not there.
@@ -183,10 +182,8 @@ func (z *zipCache) of(m *broker.Message, zip func() []byte) []byte {
 			return z.kept[i].zip
 		}
 	}
-	b := zip()
-	if len(b) <= maxZipKept && m.Size() <= maxZipKept {
-		z.kept[z.next].msg, z.kept[z.next].zip = m, b
-		z.next = (z.next + 1) % len(z.kept)
-	}
-	return b
+	k := &z.kept[z.next]
+	z.next = (z.next + 1) % len(z.kept)
+	k.msg, k.zip = m, zip()
+	return k.zip
 }
