@@ -45,6 +45,23 @@ func TestInbox(t *testing.T) {
 	})
 }
 
+// TestBindAfterBind: a connection cannot make Sessions without end: how many connections come has limits.
+func TestBindAfterBind(t *testing.T) {
+	inBubble(t, setup{}, func(t *testing.T, s *testServer) {
+		c := newClient(s)
+		for i := range maxTried {
+			c.do(5, packet.Bind, []string{fmt.Sprintf("u:user%d@7", i)}, "BindAck id:7 r:0")
+		}
+		c.do(5, packet.Bind, []string{"u:another@7"}, "EOF")
+		if got := s.miop.Stats().Malformed["binds"]; got != 1 {
+			t.Errorf("got %d closed for that, want 1", got)
+		}
+		if s.broker.App("miop-7").Connected("m:another") {
+			t.Error("it has a Session all the same")
+		}
+	})
+}
+
 func TestBindIdentity(t *testing.T) {
 	for _, tt := range []struct {
 		name          string

@@ -76,6 +76,7 @@ type Profile struct {
 // Bounds of a connection. See also Config.
 const (
 	maxBinds         = 16
+	maxTried         = 256       // binds of a connection that come one after the other: each may leave a Session behind
 	defaultWindow    = 64        // messages of a bind that are not acknowledged; see Profile.Window
 	maxUnbound       = 64 << 10  // bytes of a frame before there is a bind
 	maxWaiting       = 64 << 10  // bytes left unread while a bind is being decided

@@ -29,8 +29,9 @@ type conn struct {
 
 	// owned by the loop
 	state       connState
-	full        bool // the client reads all frames; see the package comment of packet
-	shook       bool // a Handshake has been answered
+	full        bool   // the client reads all frames; see the package comment of packet
+	shook       bool   // a Handshake has been answered
+	tried       uint16 // binds that have come
 	version     packet.Version
 	unfinished  uint32          // bytes there were of a frame, not come in full, at heard
 	opened      time.Duration   // loop time of the beginning

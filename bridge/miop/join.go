@@ -43,6 +43,9 @@ func (c *conn) onBind(f *packet.Frame, kind packet.Opcode) error {
 		c.close(errOverloaded)
 		return nil
 	}
+	if c.tried++; c.tried > maxTried {
+		return faultBinds
+	}
 	j := &joining{srv: srv, from: c.from, version: f.Version, rebind: kind == packet.Rebind, request: c.from.Request(c.nc)}
 	if j.rebind {
 		c.wonder(uncertainRebind)

@@ -19,6 +19,7 @@ const (
 	faultLegacy                 // versions 0-4, which are not let in
 	faultAck                    // an upload's ack that leaves no room in the answer
 	faultSize                   // too large a frame before there is a bind
+	faultBinds                  // bind after bind
 	faults
 )
 
@@ -29,6 +30,7 @@ var faultTexts = [faults]struct{ name, text string }{
 	faultLegacy:    {"legacy", "versions 0 to 4 are not let in"},
 	faultAck:       {"ack_size", "ack is too long to be answered"},
 	faultSize:      {"size", "frame is too large without a bind"},
+	faultBinds:     {"binds", "too many binds on one connection"},
 }
 
 // Error returns what is wrong, in words.
