@@ -61,11 +61,16 @@ type miopFlags struct {
 	beside    bool
 	debug     bool
 
-	users []packet.BindRequest
+	users    []packet.BindRequest
+	patience time.Duration // for the broker to answer
 }
 
+// miopQueue has room for all that a broker sends to as many users as there may be until they acknowledge: what answers the bind
+// of one comes behind the messages of those before.
+const miopQueue = maxMIOPUsers * 1000
+
 func addMIOPFlags(fs *pflag.FlagSet) *miopFlags {
-	f := &miopFlags{fs: fs}
+	f := &miopFlags{fs: fs, patience: ximpCallTimeout}
 	fs.StringVarP(&f.host, "host", "h", "localhost", "`host` of the broker")
 	fs.Uint16VarP(&f.port, "port", "p", 1884, "its `port`")
 	fs.BoolVar(&f.tls, "tls", false, "connect with TLS, to a miops:// listener")
@@ -128,7 +133,7 @@ func (f *miopFlags) dial(ctx context.Context, stdio Stdio) (*client.Client, erro
 			}
 		}
 	}
-	o := client.Options{Version: 5, Manual: true, KeepAlive: time.Duration(f.keepAlive) * time.Second}
+	o := client.Options{Version: 5, Manual: true, Queue: miopQueue, KeepAlive: time.Duration(f.keepAlive) * time.Second}
 	if f.signFile != "" {
 		sign, err := readFile(f.signFile)
 		if err != nil {
@@ -142,6 +147,8 @@ func (f *miopFlags) dial(ctx context.Context, stdio Stdio) (*client.Client, erro
 	if f.debug {
 		o.Trace = traceMIOP(stdio.Err)
 	}
+	ctx, cancel := f.bounded(ctx)
+	defer cancel()
 	c, err := client.Dial(ctx, net.JoinHostPort(f.host, strconv.Itoa(int(f.port))), conf, o)
 	if err != nil {
 		return nil, err
@@ -153,6 +160,11 @@ func (f *miopFlags) dial(ctx context.Context, stdio Stdio) (*client.Client, erro
 		}
 	}
 	return c, nil
+}
+
+// bounded has ctx end when the broker takes too long to answer.
+func (f *miopFlags) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, f.patience, fmt.Errorf("no answer in %v; look at -h and -p", f.patience))
 }
 
 // traceMIOP names frames on w, without their contents.

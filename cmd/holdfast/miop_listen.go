@@ -125,5 +125,7 @@ func (f *miopFlags) upload(ctx context.Context, stdio Stdio, body []byte) error 
 		}
 	}()
 	u := f.users[0]
+	ctx, cancel := f.bounded(ctx)
+	defer cancel()
 	return c.Upload(ctx, string(u.User), u.AppID, body)
 }

@@ -2,9 +2,14 @@ package main
 
 import (
 	"context"
+	"net"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/holdfast-mqtt/holdfast/bridge/miop/packet"
 )
 
 func TestMIOPCommands(t *testing.T) {
@@ -37,6 +42,44 @@ func TestMIOPCommands(t *testing.T) {
 	}
 	if code := <-done; code != exitOK || !strings.Contains(out.String(), "temp=21.5") {
 		t.Errorf("sub: got %d, %q", code, out.String())
+	}
+}
+
+// TestMIOPBacklog: users are bound one after the other, however much waits for those before.
+func TestMIOPBacklog(t *testing.T) {
+	addr := startNode(t, "mqtt://127.0.0.1:0", "miop://127.0.0.1:0?app=default")
+	mqttPort, port := portOf(t, addr[0]), portOf(t, addr[1])
+	users := []string{"a@1", "b@2", "c@3"}
+	const each = 80 // more than a broker sends without an acknowledgement, and than a client's queue holds
+	for _, u := range users {
+		topic := "inbox/m:" + u[:1]
+		code, _, stderr := run(t, strings.Repeat("x\n", each), "pub", "-h", "127.0.0.1", "-p", mqttPort, "-q", "1", "-t", topic, "-l")
+		if code != exitOK {
+			t.Fatalf("pub: got %d, %s", code, stderr)
+		}
+	}
+	all := strconv.Itoa(each * len(users))
+	code, stdout, stderr := run(t, "", append(append([]string{"miop", "listen"}, users...), "-C", all, "-W", "20", "-h", "127.0.0.1", "-p", port)...)
+	if got := strings.Count(stdout, "x\n"); code != exitOK || got != each*len(users) {
+		t.Errorf("got %d and %d messages, %s; want all", code, got, stderr)
+	}
+}
+
+// TestMIOPSilentBroker: a command does not wait for ever for somebody who takes connections and says nothing.
+func TestMIOPSilentBroker(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	port, err := strconv.ParseUint(portOf(t, ln.Addr().String()), 10, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &miopFlags{host: "127.0.0.1", port: uint16(port), keepAlive: 300, patience: 50 * time.Millisecond}
+	f.users = []packet.BindRequest{{User: []byte("a"), AppID: 1}}
+	if _, err := f.dial(t.Context(), Stdio{}); err == nil || !strings.Contains(err.Error(), "no answer in 50ms") {
+		t.Errorf("got %v, want that there is no answer", err)
 	}
 }
 
