@@ -22,7 +22,7 @@ func TestCoalescingWritev(t *testing.T) {
 	peer := fds[1]
 	defer unix.Close(peer)
 	p := newProbe(t)
-	if !e.openFD(fds[0], 0, func(*Conn) Handler { return p }) {
+	if !e.openFD(fds[0], 0, func(*Conn) Handler { return p }, nil) {
 		t.Fatal("the engine has stopped")
 	}
 	c := p.conn()

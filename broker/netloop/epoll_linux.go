@@ -40,6 +40,7 @@ type epoll struct {
 	waker   int
 	gen     int32
 	byFD    []*Conn
+	doors   map[int32]*door // by number
 	events  [maxEvents]unix.EpollEvent
 	iov     [maxSegments]unix.Iovec
 	pieces  [maxSegments][]byte
@@ -61,7 +62,7 @@ func newPoller() (poller, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("create eventfd: %w", err)
 	}
-	p := &epoll{fd: fd, waker: waker, leading: leading{released: make(chan struct{}, 1)}}
+	p := &epoll{fd: fd, waker: waker, doors: make(map[int32]*door), leading: leading{released: make(chan struct{}, 1)}}
 	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(waker), Pad: -1}
 	if err := unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, waker, &ev); err != nil {
 		p.close()
@@ -122,6 +123,12 @@ func (p *epoll) wait(d time.Duration) int {
 func (l *Loop) handle(ev *unix.EpollEvent) {
 	if ev.Pad == ledPad {
 		l.engine.loops[ev.Fd].poller.ready = true
+		return
+	}
+	if ev.Pad == doorPad {
+		if d := l.poller.doors[ev.Fd]; d != nil {
+			d.accept()
+		}
 		return
 	}
 	if ev.Fd == int32(l.poller.waker) {
@@ -323,11 +330,15 @@ func (c *Conn) halfClose() {
 
 // openFD makes a connection of a non-blocking socket, of which it takes
 // possession, and starts it on a loop. from is the number of its listener; 0 is
-// none. It returns false after Shutdown.
-func (e *Engine) openFD(fd int, from uint16, newHandler func(*Conn) Handler) bool {
+// none. on is the loop that it is called on, nil if none. It returns false after Shutdown.
+func (e *Engine) openFD(fd int, from uint16, newHandler func(*Conn) Handler, on *Loop) bool {
 	c := &Conn{loop: e.nextLoop(), fd: int32(fd), timer: timer{slot: -1}, from: from}
 	c.count(1)
 	c.h = newHandler(c)
+	if c.loop == on {
+		(*openTask)(c).Run(on)
+		return true
+	}
 	if !c.loop.Post((*openTask)(c)) {
 		unix.Close(fd)
 		c.count(-1)

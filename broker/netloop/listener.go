@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"net"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -44,8 +43,8 @@ type Listener struct {
 	sniffed   map[bool][]Protocol // what is told apart, outside TLS and within (true)
 	done      chan struct{}
 	closeOnce sync.Once
-	dup       *os.File // the listening socket once more, for epoll engines
-	number    uint16   // by which its connections know it; 0 is none
+	door      *door  // epoll engines only
+	number    uint16 // by which its connections know it; 0 is none
 	open      atomic.Int64
 }
 
@@ -56,49 +55,65 @@ type Listener struct {
 func (e *Engine) ListenWith(ln net.Listener, cfg ListenConfig) (*Listener, error) {
 	l := &Listener{engine: e, ln: ln, cfg: cfg, done: make(chan struct{})}
 	l.prepare()
-	accept := l.acceptPortable
 	if !e.cfg.Portable {
-		// Not any syscall.Conn: a type that embeds one may have an Accept of its own.
-		var sc syscall.Conn
-		tcp := false
-		switch ln := ln.(type) {
-		case *net.TCPListener:
-			sc, tcp = ln, true
-		case *net.UnixListener:
-			sc = ln
-		default:
-			return nil, fmt.Errorf("%w: %T cannot be polled", ErrUnsupported, ln)
+		if err := l.makeDoor(); err != nil {
+			return nil, err
 		}
-		rc, err := sc.SyscallConn()
-		if err != nil {
-			return nil, fmt.Errorf("listen: %w", err)
-		}
-		if err := prepareListener(rc, tcp); err != nil {
-			return nil, fmt.Errorf("set socket options: %w", err)
-		}
-		// Package net gives no access to accept itself: wait on a duplicate.
-		if l.dup, err = pollable(rc); err != nil {
-			return nil, fmt.Errorf("listen: %w", err)
-		}
-		drc, err := l.dup.SyscallConn()
-		if err != nil {
-			l.dup.Close()
-			return nil, fmt.Errorf("listen: %w", err)
-		}
-		accept = func() error { return l.acceptRaw(drc) }
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closing.Load() {
-		if l.dup != nil {
-			l.dup.Close()
-		}
-		return nil, ErrShutdown
+	if err := l.start(); err != nil {
+		return nil, err
 	}
-	e.listeners[l] = struct{}{}
-	e.numberLocked(l)
-	e.wg.Go(func() { l.run(accept) })
 	return l, nil
+}
+
+// makeDoor takes the socket out of what epoll can watch.
+func (l *Listener) makeDoor() error {
+	// Not any syscall.Conn: a type that embeds one may have an Accept of its own.
+	var sc syscall.Conn
+	tcp := false
+	switch ln := l.ln.(type) {
+	case *net.TCPListener:
+		sc, tcp = ln, true
+	case *net.UnixListener:
+		sc = ln
+	default:
+		return fmt.Errorf("%w: %T cannot be polled", ErrUnsupported, ln)
+	}
+	rc, err := sc.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	l.door, err = newDoor(l, rc, tcp)
+	return err
+}
+
+// start begins to accept. When it fails, the socket stays the caller's.
+func (l *Listener) start() error {
+	e := l.engine
+	e.mu.Lock()
+	closing := e.closing.Load()
+	if !closing {
+		e.listeners[l] = struct{}{}
+		e.numberLocked(l)
+		if l.door == nil {
+			e.wg.Go(l.run)
+		}
+	}
+	e.mu.Unlock()
+	if l.door == nil {
+		if closing {
+			return ErrShutdown
+		}
+		return nil
+	}
+	err := ErrShutdown
+	if !closing {
+		err = l.door.open()
+	}
+	if err != nil {
+		l.forget()
+	}
+	return err
 }
 
 // numberLocked gives l a number, which is never another's: its connections may outlive it. Those of the 65,536th listener and further ones are
@@ -132,53 +147,62 @@ func (l *Listener) Open() int64 { return l.open.Load() }
 // Addr is the address that is listened on.
 func (l *Listener) Addr() net.Addr { return l.ln.Addr() }
 
-// Close stops accepting. Connections stay.
+// Close stops accepting. Connections stay. It waits for a turn of a loop, and must not be called on one.
 func (l *Listener) Close() {
 	l.closeOnce.Do(func() {
 		close(l.done)
 		l.ln.Close()
-		if l.dup != nil {
-			l.dup.Close()
-		}
-		l.engine.mu.Lock()
-		delete(l.engine.listeners, l)
-		l.engine.mu.Unlock()
+		l.forget()
 	})
 }
 
-// run calls accept for ever, pausing after errors.
-func (l *Listener) run(accept func() error) {
+// forget undoes start.
+func (l *Listener) forget() {
+	if l.door != nil {
+		l.door.close()
+	}
+	l.engine.mu.Lock()
+	delete(l.engine.listeners, l)
+	l.engine.mu.Unlock()
+}
+
+// run accepts for ever, pausing after errors. Doors do without.
+func (l *Listener) run() {
 	pause := acceptPauseMin
-	for {
-		if !l.engine.gate.pass(l.done) {
-			return
-		}
-		err := accept()
-		if err == nil {
+	for l.engine.gate.pass(l.done) {
+		err := l.acceptPortable()
+		switch {
+		case err == nil:
 			pause = acceptPauseMin
-			continue
-		}
-		select {
-		case <-l.done:
-			return
-		default:
-		}
-		if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) {
+		case errors.Is(err, net.ErrClosed):
 			l.Close()
 			return
-		}
-		l.engine.acceptErrors.Add(1)
-		if l.cfg.OnError != nil {
-			l.cfg.OnError(err)
-		}
-		t := time.NewTimer(pause)
-		select {
-		case <-l.done:
-			t.Stop()
+		case !l.failed(err, pause):
 			return
-		case <-t.C:
+		default:
+			pause = min(2*pause, acceptPauseMax)
 		}
-		pause = min(2*pause, acceptPauseMax)
+	}
+}
+
+// failed tells of an error and waits. It returns false if the listener is closed meanwhile.
+func (l *Listener) failed(err error, pause time.Duration) bool {
+	select {
+	case <-l.done:
+		return false
+	default:
+	}
+	l.engine.acceptErrors.Add(1)
+	if l.cfg.OnError != nil {
+		l.cfg.OnError(err)
+	}
+	t := time.NewTimer(pause)
+	defer t.Stop()
+	select {
+	case <-l.done:
+		return false
+	case <-t.C:
+		return true
 	}
 }
 

@@ -132,11 +132,19 @@ func (l *Loop) posted() bool {
 }
 
 // sync waits until the loop has run all that was posted before.
-func (l *Loop) sync() {
+func (l *Loop) sync() { l.call(func() {}) }
+
+// call has the loop run f and waits for it. It returns false when the loop has stopped: f is not run then. It must not be called on a loop.
+func (l *Loop) call(f func()) bool {
 	done := make(chan struct{})
-	if l.PostFunc(func() { close(done) }) {
+	ok := l.PostFunc(func() {
+		defer close(done)
+		f()
+	})
+	if ok {
 		<-done
 	}
+	return ok
 }
 
 // stop closes every connection with ErrShutdown and ends the loop.

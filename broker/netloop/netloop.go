@@ -35,7 +35,8 @@
 // any more at twice HighWater. What is kept of incomplete input grows with the
 // bytes that have arrived, never with a length that a peer claims.
 //
-// While there is too much to do, accepting can be paused ([Engine.SetAccepting]), and those whose peers are
+// Listening sockets are watched by the first loop, which accepts some connections in each turn and hands
+// them round the loops. While there is too much to do, accepting can be paused ([Engine.SetAccepting]), and those whose peers are
 // slowest to read can be closed ([Laggards]); [Lag] tells whether there is.
 //
 // # Transports
@@ -188,11 +189,12 @@ type Engine struct {
 	loops      []*Loop
 	handshakes *handshakes
 	gate       gate            // before those who accept
-	wg         sync.WaitGroup  // loops, listeners, portable readers and writers
+	wg         sync.WaitGroup  // loops, listeners that wait, portable readers and writers
 	dialCtx    context.Context // portable: ends when Shutdown begins
 	stopDials  context.CancelFunc
 
 	next     atomic.Uint32 // round robin over loops
+	doors    atomic.Int32  // how many there have been: their numbers
 	open     atomic.Int64  // connections whose descriptor is open
 	closing  atomic.Bool
 	accepted atomic.Uint64

@@ -6,7 +6,6 @@ import (
 	"iter"
 	"maps"
 	"net"
-	"os"
 	"syscall"
 )
 
@@ -39,11 +38,14 @@ func (c *Conn) RemoteAddr() net.Addr {
 	return c.nc.RemoteAddr()
 }
 
-func (ln *Listener) acceptRaw(syscall.RawConn) error          { return ErrUnsupported }
-func prepareListener(syscall.RawConn, bool) error             { return ErrUnsupported }
 func (e *Engine) adoptFD(net.Conn, func(*Conn) Handler) error { return ErrUnsupported }
 func (e *Engine) dial(*Loop, string, string, func(*Conn) Handler) error {
 	return ErrUnsupported
 }
 
-func pollable(syscall.RawConn) (*os.File, error) { return nil, ErrUnsupported }
+type door struct{}
+
+func newDoor(*Listener, syscall.RawConn, bool) (*door, error) { return nil, ErrUnsupported }
+
+func (*door) open() error { return ErrUnsupported }
+func (*door) close()      {}

@@ -25,7 +25,7 @@ func unixPair(t *testing.T, e *Engine, h Handler) (peer int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !e.openFD(fds[0], 0, func(*Conn) Handler { return h }) {
+	if !e.openFD(fds[0], 0, func(*Conn) Handler { return h }, nil) {
 		t.Fatal("the engine has stopped")
 	}
 	return fds[1]
