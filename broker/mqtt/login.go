@@ -157,7 +157,7 @@ func (c *conn) onDecision(d login.Result) {
 	if c.state == closed || l == nil {
 		return
 	}
-	l.busy = false
+	l.busy, l.question = false, nil
 	if d.Err != nil {
 		count(&c.ls.srv.stats.authErrors)
 		c.ls.srv.cfg.Logger.Debug("authentication_failed", "client_id", l.request.ClientID, "remote", l.request.Remote, "error", d.Err)
