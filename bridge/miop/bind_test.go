@@ -3,6 +3,7 @@ package miop
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -102,6 +103,8 @@ func TestBindAnswers(t *testing.T) {
 		{"no user", 5, []string{"t:300"}, []string{"BindAck id:0 r:1", "EOF"}},
 		{"no appid", 5, []string{"u:alice"}, []string{"BindAck id:0 r:1", "EOF"}},
 		{"appid 0", 5, []string{"u:alice@0"}, []string{"BindAck id:0 r:1", "EOF"}},
+		{"longest user", 5, []string{"u:" + strings.Repeat("a", maxUser) + "@7"}, []string{"BindAck id:7 r:0"}},
+		{"user too long", 5, []string{"u:" + strings.Repeat("a", maxUser+1) + "@7"}, []string{"BindAck id:0 r:1", "EOF"}},
 		{"legacy", 3, []string{alice}, []string{"EOF"}},
 		{"legacy secret", 2, []string{"n:1"}, []string{"EOF"}},
 	} {

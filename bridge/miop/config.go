@@ -75,6 +75,7 @@ type Profile struct {
 
 // Bounds of a connection. See also Config.
 const (
+	maxUser          = 256 // bytes of a user's name, as in XIMP
 	maxBinds         = 16
 	maxTried         = 256       // binds of a connection that come one after the other: each may leave a Session behind
 	defaultWindow    = 64        // messages of a bind that are not acknowledged; see Profile.Window

@@ -64,6 +64,9 @@ func (c *conn) onBind(f *packet.Frame, kind packet.Opcode) error {
 		return nil
 	}
 	r, err := packet.ParseBind(f.Props)
+	if err == nil && len(r.User) > maxUser {
+		err = packet.FaultUser
+	}
 	if err != nil {
 		count(&srv.stats.codecFaults[packet.FaultUser])
 		c.refuse(j, packet.AnswerMalformed, err)
@@ -143,6 +146,9 @@ func (j *joining) openSecret() error {
 	r, err := packet.OpenBind(j.srv.cfg.SecretKey, j.secret)
 	if err != nil {
 		return err
+	}
+	if len(r.User) > maxUser {
+		return packet.FaultUser
 	}
 	if age := j.srv.broker.Clock().Now().Sub(time.UnixMilli(r.TS)); age > secretAge || age < -secretAge {
 		return packet.FaultSecret
