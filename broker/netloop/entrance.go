@@ -45,7 +45,7 @@ type entrance struct {
 // afterProxy is the stage that follows the PROXY header, or the beginning.
 func (e *entrance) afterProxy() stage {
 	switch cfg := &e.ln.cfg; {
-	case cfg.Sniff != nil && !cfg.RequireTLS:
+	case cfg.sniffs() && !cfg.RequireTLS:
 		return stageSniff
 	case cfg.TLS != nil:
 		return stageTLS
@@ -56,7 +56,7 @@ func (e *entrance) afterProxy() stage {
 
 func (e *entrance) afterTLS() stage {
 	switch cfg := &e.ln.cfg; {
-	case cfg.Sniff != nil:
+	case cfg.sniffs():
 		return stageSniff
 	case cfg.webSockets():
 		return stageUpgrade

@@ -36,7 +36,7 @@ type ListenConfig struct {
 	// for. If there are any, the peers of a Unix listener count as proxies.
 	Proxy []netip.Prefix
 	// TLS, if not nil, is the configuration of TLS. Versions below 1.2 are
-	// refused. Without NextProtos ALPN offers mqtt, and http/1.1 for WebSockets.
+	// refused. Without NextProtos ALPN offers mqtt, and http/1.1 for WebSockets and Requests.
 	// GetConfigForClient or GetCertificate change certificates at run time; they
 	// are called on a goroutine of the handshake and hold up other handshakes.
 	TLS *tls.Config
@@ -46,6 +46,9 @@ type ListenConfig struct {
 	// bytes, the first that matches; TLS and WebSocket, if configured, come before
 	// them.
 	Sniff []Protocol
+	// Requests, if not nil, are protocols that begin as HTTP requests do. They are told apart before those
+	// for WebSockets, and with Sniff or without; what begins like neither is closed.
+	Requests []Protocol
 	// RequireTLS has TLS come before Sniff instead of being one of the choices.
 	RequireTLS bool
 	// Bare, if not nil, are the protocols spoken in WebSockets that are asked for
@@ -72,10 +75,10 @@ func (e *Engine) Listen(ln net.Listener, newHandler func(*Conn) Handler, onError
 // prepare derives from the configuration what connections need.
 func (l *Listener) prepare() {
 	cfg := &l.cfg
-	l.plain = cfg.Admit == nil && cfg.Proxy == nil && cfg.TLS == nil && !cfg.webSockets() && cfg.Sniff == nil
+	l.plain = cfg.Admit == nil && cfg.Proxy == nil && cfg.TLS == nil && !cfg.webSockets() && !cfg.sniffs()
 	if cfg.TLS != nil {
 		protos := []string{"mqtt"}
-		if cfg.webSockets() {
+		if cfg.webSockets() || cfg.Requests != nil {
 			protos = append(protos, "http/1.1") // what browsers offer for wss
 		}
 		l.tls = (&tlsConfigs{protos: protos}).root(cfg.TLS)
@@ -86,6 +89,7 @@ func (l *Listener) prepare() {
 		if cfg.TLS != nil && !inTLS && !cfg.RequireTLS {
 			ps = append(ps, Protocol{Name: protocolTLS, Match: matchTLS})
 		}
+		ps = append(ps, cfg.Requests...)
 		if cfg.webSockets() {
 			ps = append(ps, Protocol{Name: protocolHTTP, Match: matchHTTP})
 		}
@@ -95,6 +99,9 @@ func (l *Listener) prepare() {
 
 // webSockets tells whether there may be any.
 func (cfg *ListenConfig) webSockets() bool { return cfg.WebSocket != nil || cfg.Bare != nil }
+
+// sniffs tells whether protocols are told apart.
+func (cfg *ListenConfig) sniffs() bool { return cfg.Sniff != nil || cfg.Requests != nil }
 
 // admit asks Admit, if there is one.
 func (l *Listener) admit(addr netip.Addr) (release func(), ok bool) {

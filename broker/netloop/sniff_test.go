@@ -29,6 +29,9 @@ func autoConfig(t testing.TB) ListenConfig {
 		NewHandler: named(t, "mqtt"),
 		TLS:        testServerTLS(),
 		WebSocket:  &WebSocketConfig{},
+		Requests: []Protocol{
+			{Name: "asks", Match: func(b []byte) Match { return matchBytes(b, "GET /ask ") }, NewHandler: named(t, "asks")},
+		},
 		Sniff: []Protocol{
 			{Name: "mqtt", Match: MatchMQTT},
 			{Name: "long", Match: func(b []byte) Match { return matchBytes(b, "LONGER") }, NewHandler: named(t, "long")},
@@ -50,6 +53,8 @@ func TestSniff(t *testing.T) {
 		{"MQTT", plain, "\x10\x10\x00\x04MQTT", "mqtt:"},
 		{"first of two", plain, "LONGER", "long:"},
 		{"second of two", plain, "LOST", "short:"},
+		{"request", plain, "GET /ask HTTP/1.1", "asks:"},
+		{"request in TLS", transports()[1].wrap, "GET /ask HTTP/1.1", "asks:"},
 		{"TLS", transports()[1].wrap, "\x10\x10\x00\x04MQTT", "mqtt:"},
 		{"other in TLS", transports()[1].wrap, "LONGER", "long:"},
 		{"WebSocket", transports()[2].wrap, "LONGER", "mqtt:"}, // not looked at any more
@@ -93,12 +98,33 @@ func TestSniffUnknown(t *testing.T) {
 	})
 }
 
+// A listener may have requests alone, within TLS, and what is no such request is closed.
+func TestRequestsAlone(t *testing.T) {
+	eachEngine(t, func(t *testing.T, cfg Config) {
+		e := startEngine(t, cfg)
+		lc := ListenConfig{TLS: testServerTLS(), RequireTLS: true, Requests: autoConfig(t).Requests}
+		addr := listenWith(t, e, lc)
+		client := transports()[1].dial(t, addr)
+		send(t, client, []byte("GET /ask HTTP/1.1"))
+		wantBytes(t, client, []byte("asks:GET /ask HTTP/1.1"))
+		for _, first := range []string{"GET /mqtt HTTP/1.1", "\x10"} {
+			client := transports()[1].dial(t, addr)
+			send(t, client, []byte(first))
+			if n, err := client.Read(make([]byte, 1)); n > 0 || err == nil {
+				t.Errorf("%q was answered", first)
+			}
+		}
+	})
+}
+
 // FuzzSniff: more bytes never change a decision, and there is one by MaxSniff.
 func FuzzSniff(f *testing.F) {
-	for _, s := range []string{"\x10\x10", "LONGER", "LOST", "GET / HTTP/1.1", "\x16\x03\x01", "\xFF\xFF", "qh", "\x00\x05\x00\x02", "\x00\x03\x10\x00\x00\x00\x00\x00"} {
+	for _, s := range []string{"\x10\x10", "LONGER", "LOST", "GET / HTTP/1.1", "GET /ask HTTP/1.1", "\x16\x03\x01", "\xFF\xFF", "qh", "\x00\x05\x00\x02", "\x00\x03\x10\x00\x00\x00\x00\x00"} {
 		f.Add([]byte(s))
 	}
-	protocols := append([]Protocol{{Name: protocolTLS, Match: matchTLS}, {Name: protocolHTTP, Match: matchHTTP}}, autoConfig(f).Sniff...)
+	protocols := append([]Protocol{{Name: protocolTLS, Match: matchTLS}}, autoConfig(f).Requests...)
+	protocols = append(protocols, Protocol{Name: protocolHTTP, Match: matchHTTP})
+	protocols = append(protocols, autoConfig(f).Sniff...)
 	protocols = append(protocols, nativeProtocols(f)...)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		decided, by := MatchMore, -1
