@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -163,7 +164,7 @@ func (srv *Server) get(r *request) string {
 		lists = &srv.special
 	}
 	if strings.EqualFold(q.Get("mobiletype"), "ios") {
-		kind = bare
+		kind = hostsOnly
 	}
 	a := lists[kind].next()
 	if a == "" {
@@ -182,9 +183,7 @@ func parse(r *request) (q url.Values, ok bool) {
 	if err != nil || err2 != nil {
 		return nil, false
 	}
-	for name, values := range form {
-		q[name] = values
-	}
+	maps.Copy(q, form)
 	if id := q.Get("appid"); id != "" {
 		if _, err := strconv.ParseUint(id, 10, 16); err != nil {
 			return nil, false

@@ -54,7 +54,7 @@ func newRotation(as []Address, answers int, bare bool, key *rsa.PrivateKey) (*ro
 type item struct {
 	text   string
 	weight int
-	credit int // how much it is behind what it is due
+	credit [2]int // how much it is behind what it is due, of first places and of the others
 	picked bool
 }
 
@@ -78,13 +78,14 @@ func gcd(a, b int) int {
 }
 
 // pick is what the next answer has: n addresses, or all. Each place is given to the one that is most behind, of those that have none
-// in this answer yet.
+// in this answer yet. First places are counted by themselves: most clients use no other.
 func pick(items []item, n int) (texts []string) {
 	for i := range items {
 		items[i].picked = false
 	}
-	for range min(n, len(items)) {
+	for place := range min(n, len(items)) {
 		var best *item
+		kind := min(place, 1)
 		sum := 0
 		for i := range items {
 			it := &items[i]
@@ -92,12 +93,12 @@ func pick(items []item, n int) (texts []string) {
 				continue
 			}
 			sum += it.weight
-			it.credit += it.weight
-			if best == nil || it.credit > best.credit {
+			it.credit[kind] += it.weight
+			if best == nil || it.credit[kind] > best.credit[kind] {
 				best = it
 			}
 		}
-		best.credit -= sum
+		best.credit[kind] -= sum
 		best.picked = true
 		texts = append(texts, best.text)
 	}

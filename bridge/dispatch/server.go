@@ -36,7 +36,7 @@ func New(cfg Config) (*Server, error) {
 		}
 		for i := range l.to {
 			var err error
-			if l.to[i], err = newRotation(l.addresses, cfg.Answers, i == bare, cfg.SignKey); err != nil {
+			if l.to[i], err = newRotation(l.addresses, cfg.Answers, i == hostsOnly, cfg.SignKey); err != nil {
 				return nil, err
 			}
 		}
@@ -47,7 +47,7 @@ func New(cfg Config) (*Server, error) {
 // Kinds of clients, as indices.
 const (
 	withPort = iota
-	bare
+	hostsOnly
 )
 
 // Drain has /status.php say fail from now on.

@@ -55,6 +55,9 @@ func (r *mqttRoom) speak(w *config.Listener, from *login.Listener, lc *netloop.L
 	if err != nil {
 		return fmt.Errorf("listener %s: %w", from.URL, err)
 	}
+	if lc.Requests, err = r.native.requests(w); err != nil {
+		return fmt.Errorf("listener %s: %w", from.URL, err)
+	}
 	newMQTT := r.mqtt.NewHandler
 	if w.App != "" || lc.TLS != nil {
 		newMQTT = r.mqtt.HandlerOf(from)
@@ -77,6 +80,8 @@ func (r *mqttRoom) speak(w *config.Listener, from *login.Listener, lc *netloop.L
 		lc.RequireTLS = w.ClientCert == config.ClientCertRequired // who speaks without TLS shows none
 	case len(bare) > 0:
 		lc.Sniff, lc.Bare, lc.RequireTLS = natives, bare, w.TLS
+	case len(lc.Requests) > 0: // nothing else is spoken here
+		lc.RequireTLS = w.TLS
 	case len(natives) > 0: // nothing else is spoken here
 		lc.NewHandler = natives[0].NewHandler
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 
+	"github.com/holdfast-mqtt/holdfast/bridge/dispatch"
 	"github.com/holdfast-mqtt/holdfast/bridge/miop"
 	"github.com/holdfast-mqtt/holdfast/bridge/miop/packet"
 	"github.com/holdfast-mqtt/holdfast/broker/login"
@@ -30,12 +31,14 @@ type natives struct {
 	miop     map[string]*miop.Server
 	ximp     map[string]ximpFront
 	services []*callout.Service // of products
+	dispatch map[string]*dispatch.Server
+	ready    func() bool // whether the node wants clients
 }
 
-func newNatives(mc *mqtt.Config, limits *config.Broker, e *netloop.Engine) *natives {
+func newNatives(mc *mqtt.Config, limits *config.Broker, e *netloop.Engine, ready func() bool) *natives {
 	return &natives{
-		mqtt: mc, limits: limits, engine: e, profiles: make(map[string]*config.Native),
-		miop: make(map[string]*miop.Server), ximp: make(map[string]ximpFront),
+		mqtt: mc, limits: limits, engine: e, profiles: make(map[string]*config.Native), ready: ready,
+		miop: make(map[string]*miop.Server), ximp: make(map[string]ximpFront), dispatch: make(map[string]*dispatch.Server),
 	}
 }
 
@@ -174,6 +177,9 @@ func (n *natives) stop() {
 	for _, f := range n.ximp {
 		f.server.Stop()
 	}
+	for _, srv := range n.dispatch {
+		srv.Drain()
+	}
 }
 
 // close ends what the fronts do by themselves, once their connections have ended.
@@ -196,7 +202,11 @@ func (n *natives) counts() []center.Front {
 	for _, f := range n.ximp {
 		countXIMP(&x, f.server.Stats())
 	}
-	return []center.Front{m, x}
+	d := center.NewFront(config.Dispatch)
+	for _, srv := range n.dispatch {
+		countDispatch(&d, srv.Stats())
+	}
+	return []center.Front{m, x, d}
 }
 
 func countMIOP(f *center.Front, st miop.Stats) {

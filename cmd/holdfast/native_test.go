@@ -149,7 +149,7 @@ func TestNativeFiles(t *testing.T) {
 		{"miop: {other: {sign: md5, sign_secret_file: " + write("e", "\n") + "}}", "the file is empty"},
 		{"miop: {apps: {\"1\": {sign: md5, sign_secret_file: " + filepath.Join(dir, "none") + "}}}", "miop.apps.1: sign_secret_file"},
 	} {
-		n := newNatives(nil, nil, nil)
+		n := newNatives(nil, nil, nil, nil)
 		p, err := n.profile(write("profile.yaml", tt.profile))
 		if err == nil {
 			_, err = miopConfig(&p.MIOP)
@@ -158,7 +158,7 @@ func TestNativeFiles(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", tt.profile, err, tt.want)
 		}
 	}
-	if _, err := newNatives(nil, nil, nil).profile(filepath.Join(dir, "nowhere")); err == nil {
+	if _, err := newNatives(nil, nil, nil, nil).profile(filepath.Join(dir, "nowhere")); err == nil {
 		t.Error("a profile that is not there was read")
 	}
 }

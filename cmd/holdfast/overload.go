@@ -139,6 +139,9 @@ func (p *protector) act(l overload.Level, cause overload.Measure) {
 	p.was = l
 }
 
+// refuses tells whether new clients had better go elsewhere.
+func (p *protector) refuses() bool { return p.monitor.Status().Level >= refuseAt && !p.watch }
+
 // Stats implements center.Load.
 func (p *protector) Stats() center.LoadStats {
 	s := p.monitor.Status()

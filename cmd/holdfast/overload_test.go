@@ -55,7 +55,7 @@ func newLoaded(t *testing.T, mode string) *loaded {
 			t.Errorf("Shutdown: %v", err)
 		}
 	})
-	if r.Load() != nil {
+	if r.Load() != nil || !r.(*mqttRoom).wantsClients() {
 		t.Error("got a load though nothing is measured")
 	}
 	l := &loaded{t: t, room: r.(*mqttRoom), addr: addr}
@@ -67,6 +67,7 @@ func newLoaded(t *testing.T, mode string) *loaded {
 		t.Fatal(err)
 	}
 	l.load.collect = func() { l.collected++ }
+	l.room.inForce.Store(l.load)
 	return l
 }
 
@@ -141,6 +142,9 @@ func TestLevels(t *testing.T) {
 	l.send(old, connect3)
 	l.receive(old, connAck3) // those before it are accepted too
 	l.rise(overload.High)
+	if l.room.wantsClients() {
+		t.Error("the load is high, and clients are welcome")
+	}
 	waiting := l.dial()
 	l.send(waiting, connect3)
 	l.rise(overload.Critical)
@@ -154,6 +158,9 @@ func TestLevels(t *testing.T) {
 		t.Errorf("got %d accepted, want 3", got)
 	}
 	l.fall(overload.Elevated)
+	if !l.room.wantsClients() {
+		t.Error("the load is not high any more, and clients are not welcome")
+	}
 	l.receive(waiting, connAck3) // which has taken the Session over
 	c := l.dial()
 	l.send(c, strings.Replace(connect3, "\x01a", "\x01b", 1))
@@ -172,7 +179,7 @@ func TestWatch(t *testing.T) {
 	l.send(c, connect3)
 	l.receive(c, connAck3)
 	st := l.load.Stats()
-	if st.Level != 3 || st.Refusing || st.Steps["accepting_paused"] != 0 {
+	if st.Level != 3 || st.Refusing || !l.room.wantsClients() || st.Steps["accepting_paused"] != 0 {
 		t.Errorf("got %+v, want critical and no steps", st)
 	}
 	if got := l.log.String(); !strings.Contains(got, "msg=overload_level level=critical cause=memory steps_taken=false") {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
@@ -51,6 +52,8 @@ type mqttRoom struct {
 	disk   *disk                        // the same if it is on disk, else nil
 	stop   context.CancelFunc           // of what runs beside the loops
 	beside sync.WaitGroup
+
+	inForce atomic.Pointer[protector] // load, for fronts, which ask from their loops, maybe before it is there
 }
 
 // startRoom wires the broker, its fronts and the event loops and serves the listeners, which it owns
@@ -97,13 +100,14 @@ func startRoom(c *config.Config, listeners []opened, log *slog.Logger, metrics p
 	r.logins = login.NewPool(login.Config{})
 	mc.Logins = r.logins
 	r.mqtt = mqtt.NewServer(mc, engine)
-	r.native = newNatives(&mc, &c.Broker, engine)
+	r.native = newNatives(&mc, &c.Broker, engine, r.wantsClients)
 	if err := r.listen(c, listeners, log); err != nil {
 		return nil, errors.Join(err, r.abort())
 	}
 	if r.load, err = newProtector(&c.Overload, r, loadOf(r), log); err != nil {
 		return nil, errors.Join(err, r.abort())
 	}
+	r.inForce.Store(r.load)
 	node := center.Node{
 		Broker: r.broker, MQTT: r.mqtt, Engine: engine, Logins: r.logins, Store: r.Store(), Load: r.Load(),
 		Door: r.door.counts, Guard: r.guard.counts,
@@ -203,6 +207,12 @@ func (r *mqttRoom) Load() center.Load {
 		return nil
 	}
 	return r.load
+}
+
+// wantsClients tells whether new clients are welcome, as /readyz does. It does not block.
+func (r *mqttRoom) wantsClients() bool {
+	p := r.inForce.Load()
+	return p == nil || !p.refuses()
 }
 
 // abort ends a room that has not begun to serve.

@@ -24,8 +24,8 @@ type Config struct {
 	// same with TLS (8883), `ws://HOST:PORT/PATH` MQTT over WebSocket (80, the path is /mqtt when left out),
 	// `wss://` that with TLS (443); `auto://` finds out which of them a client speaks (1883);
 	// `unix:///PATH` is MQTT over a Unix socket. `ximp://` (1885) and `miop://` (1884) are for devices that speak
-	// those protocols, `ximps://` (8885) and `miops://` (8884) the same with TLS; native.md explains them. In the
-	// environment the URLs are separated by commas.
+	// those protocols, `ximps://` (8885) and `miops://` (8884) the same with TLS, and at `dispatch://` (80) and `dispatchs://` (443)
+	// clients of XIMP ask where to connect; native.md explains them. In the environment the URLs are separated by commas.
 	//
 	// Options may follow behind a question mark, with & between them: `app=NAME` puts clients into an App;
 	// `client-cert=none|optional|required` asks for the certificates of clients (required has `auto://` speak nothing
@@ -33,8 +33,8 @@ type Config struct {
 	// `connect-rate=N` bound the connections of the listener and how many new ones it takes a second, besides limits;
 	// `origins=https://HOST,…` names the web sites whose pages may ask for a WebSocket, of MQTT or of ximp: when left out, all may, and who sends no
 	// Origin, as only browsers do, always may;
-	// `protocols=mqtt,ximp,miop` says what `auto://` finds out about (only MQTT when left out), and `profile=FILE`
-	// names a file of settings for ximp and miop.
+	// `protocols=mqtt,ximp,miop,dispatch` says what `auto://` finds out about (only MQTT when left out), and `profile=FILE`
+	// names a file of settings for ximp, miop and dispatch.
 	//
 	// A list given at one place replaces the whole list of the places below it. A listener that other
 	// machines can reach is refused while there is no authentication, unless allow_anonymous is set.

@@ -34,6 +34,9 @@ var schemes = map[string]struct {
 	"ximps": {port: "8885", tls: true, speaks: XIMP},
 	"miop":  {port: "1884", speaks: MIOP},
 	"miops": {port: "8884", tls: true, speaks: MIOP},
+
+	"dispatch":  {port: "80", speaks: Dispatch},
+	"dispatchs": {port: "443", tls: true, speaks: Dispatch},
 }
 
 // Protocols that listeners speak.
@@ -41,6 +44,8 @@ const (
 	MQTT = "mqtt"
 	XIMP = "ximp"
 	MIOP = "miop"
+
+	Dispatch = "dispatch" // HTTP requests of XIMP clients that ask where to connect
 )
 
 // ClientCert says what a TLS listener wants of the certificates of clients.
@@ -56,7 +61,7 @@ const (
 // Listener is a parsed listener URL, ready for [net.Listen].
 type Listener struct {
 	URL       string // as it was written, without options
-	Scheme    string // mqtt, mqtts, ws, wss, auto, unix, ximp, ximps, miop or miops
+	Scheme    string // mqtt, mqtts, ws, wss, auto, unix, ximp, ximps, miop, miops, dispatch or dispatchs
 	Network   string // "tcp" or "unix"
 	Address   string // HOST:PORT or the socket's path
 	Local     bool   // only processes of this machine can reach it
@@ -86,7 +91,7 @@ func (l *Listener) Speaks(protocol string) bool {
 }
 
 // speaksNative tells whether another protocol than MQTT is spoken there.
-func (l *Listener) speaksNative() bool { return l.Speaks(XIMP) || l.Speaks(MIOP) }
+func (l *Listener) speaksNative() bool { return l.Speaks(XIMP) || l.Speaks(MIOP) || l.Speaks(Dispatch) }
 
 // ParseListener reads one URL of the listen setting. It does no look-ups: a host name other than
 // localhost counts as reachable from elsewhere.
@@ -107,7 +112,7 @@ func ParseListener(raw string) (Listener, error) {
 	case u.Scheme == "":
 		return Listener{}, fmt.Errorf("%q has no scheme: write mqtt://HOST:PORT or unix:///PATH", shown)
 	case !known:
-		return Listener{}, fmt.Errorf("%q: unknown scheme %q: write mqtt, mqtts, ws, wss, auto, unix, ximp, ximps, miop or miops", shown, u.Scheme)
+		return Listener{}, fmt.Errorf("%q: unknown scheme %q: write mqtt, mqtts, ws, wss, auto, unix, ximp, ximps, miop, miops, dispatch or dispatchs", shown, u.Scheme)
 	case u.User != nil || u.Fragment != "":
 		return Listener{}, fmt.Errorf("%s URL of a listener has no user name, password or fragment", u.Scheme)
 	}
@@ -181,7 +186,10 @@ func (l *Listener) options(raw string, u *url.URL) error {
 		return fmt.Errorf("%q: origins are those of WebSockets, of which there are none here", raw)
 	}
 	if l.Profile != "" && !l.speaksNative() {
-		return fmt.Errorf("%q: profile is for the protocols ximp and miop, which are not spoken here", raw)
+		return fmt.Errorf("%q: profile is for the protocols ximp, miop and dispatch, which are not spoken here", raw)
+	}
+	if l.Profile == "" && l.Speaks(Dispatch) {
+		return fmt.Errorf("%q: name a profile with dispatch.addresses, as in profile=FILE: the dispatcher tells of these", raw)
 	}
 	return nil
 }
@@ -254,8 +262,8 @@ func (l *Listener) protocols(value string) error {
 	l.Protocols = []string{}
 	for p := range strings.SplitSeq(value, ",") {
 		switch {
-		case !slices.Contains([]string{MQTT, XIMP, MIOP}, p):
-			return fmt.Errorf("protocols: %q is not one of mqtt, ximp and miop", p)
+		case !slices.Contains([]string{MQTT, XIMP, MIOP, Dispatch}, p):
+			return fmt.Errorf("protocols: %q is not one of mqtt, ximp, miop and dispatch", p)
 		case slices.Contains(l.Protocols, p):
 			return fmt.Errorf("protocols: %q is there twice", p)
 		}

@@ -18,6 +18,8 @@ import (
 type Native struct {
 	XIMP NativeXIMP `yaml:"ximp"`
 	MIOP NativeMIOP `yaml:"miop"`
+
+	Dispatch NativeDispatch `yaml:"dispatch"`
 }
 
 // NativeXIMP is what a profile says about XIMP.
@@ -130,6 +132,7 @@ func ReadNative(path string) (*Native, error) {
 	var f faults
 	n.XIMP.check(&f)
 	n.MIOP.check(&f)
+	n.Dispatch.check(&f)
 	if len(f) > 0 {
 		return nil, fmt.Errorf("%s: %w", path, errors.Join(f...))
 	}
@@ -298,7 +301,10 @@ func checkProfile(f *faults, name string, l Listener) {
 	if _, err := os.Stat(l.Profile); errors.Is(err, fs.ErrNotExist) {
 		return
 	}
-	if _, err := ReadNative(l.Profile); err != nil {
+	switch n, err := ReadNative(l.Profile); {
+	case err != nil:
 		f.add(name, "profile: %w", err)
+	case l.Speaks(Dispatch) && len(n.Dispatch.Addresses) == 0:
+		f.add(name, "profile: %s: it has no dispatch.addresses, of which the dispatcher tells", l.Profile)
 	}
 }
