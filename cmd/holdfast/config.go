@@ -16,6 +16,7 @@ const configUsage = `Usage:
 
 Examples:
   holdfast config check /etc/holdfast/holdfast.yaml
+  holdfast config check --profile /etc/holdfast/native.yaml
   HOLDFAST_LOG_LEVEL=debug holdfast config show --config /etc/holdfast/holdfast.yaml
 
 'check' looks at the files alone; 'show' takes the same flags and environment as 'serve'.
@@ -51,7 +52,8 @@ func configShow(_ context.Context, args []string, stdio Stdio) int {
 }
 
 func configCheck(_ context.Context, args []string, stdio Stdio) int {
-	fs := newFlagSet(stdio, "config check", "config check FILE...", "")
+	fs := newFlagSet(stdio, "config check", "config check [--profile] FILE...", "")
+	profile := fs.Bool("profile", false, "the files are profiles of listeners, for ximp, miop and dispatch")
 	if err := fs.Parse(args); err != nil || fs.Lookup("help").Changed || fs.NArg() == 0 {
 		if err == nil && fs.NArg() == 0 && !fs.Lookup("help").Changed {
 			err = errors.New("no file given")
@@ -64,17 +66,26 @@ func configCheck(_ context.Context, args []string, stdio Stdio) int {
 	}
 	code := exitOK
 	for _, file := range fs.Args() {
-		c, err := config.ReadFile(file)
-		if err == nil {
-			err = c.Validate()
-		}
-		if err != nil {
+		if err := checkFile(file, *profile); err != nil {
 			code = configError(stdio, file, err)
 			continue
 		}
 		fmt.Fprintf(stdio.Out, "%s: valid\n", file)
 	}
 	return code
+}
+
+// checkFile returns the faults of a file.
+func checkFile(file string, profile bool) error {
+	if profile {
+		_, err := config.ReadNative(file)
+		return err
+	}
+	c, err := config.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	return c.Validate()
 }
 
 // configError reports every fault of a configuration on a line of its own.

@@ -17,6 +17,11 @@ func TestConfigCommand(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	sample := filepath.Join(dir, "sample.yaml") // as the head of the shipped profile has it
+	text := "listen: ['auto://127.0.0.1:0?protocols=mqtt,ximp,miop,dispatch&profile=../../configs/native.yaml']\n"
+	if err := os.WriteFile(sample, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	t.Setenv("HOLDFAST_LOG_LEVEL", "warn")
 	for _, tt := range []struct {
 		args           []string
@@ -28,6 +33,10 @@ func TestConfigCommand(t *testing.T) {
 		{[]string{"check"}, exitUsage, "", "no file given"},
 		{[]string{"check", "--help"}, exitOK, "Usage: holdfast config check", ""},
 		{[]string{"check", good}, exitOK, good + ": valid\n", ""},
+		{[]string{"check", "--profile", "../../configs/native.yaml"}, exitOK, "native.yaml: valid\n", ""},
+		{[]string{"check", "--profile", good}, exitUsage, "", good + `:1: unknown key "api"`},
+		{[]string{"check", "--profile", filepath.Join(dir, "none")}, exitUsage, "", "no such file"},
+		{[]string{"check", sample}, exitOK, sample + ": valid\n", ""},
 		{[]string{"check", bad, good}, exitUsage, good + ": valid\n", "holdfast: " + bad + `:1: unknown key "apy" (did you mean api?)`},
 		{[]string{"show", "--config", good, "--log-format", "json"}, exitOK, "api: \"off\"\ndata: holdfast-data\nlog_level: warn\nlog_format: json\n", ""},
 		{[]string{"show", "--config", bad}, exitUsage, "", `unknown key "apy"`},

@@ -3,9 +3,13 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 )
 
 const profile = `
@@ -127,4 +131,53 @@ func TestValidateLooksAtProfiles(t *testing.T) {
 	if err := c.Validate(); err != nil {
 		t.Errorf("got %v, want no fault", err)
 	}
+}
+
+// The profile under configs/ is what people copy: it names every key, loads, and loads with all that is put behind # as an example.
+func TestShippedProfile(t *testing.T) {
+	const path = "../../../configs/native.yaml"
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := ReadNative(path)
+	if err != nil || len(n.XIMP.Keys) > 0 || n.MIOP.SecretKeyFile != "" || n.Dispatch.SignKeyFile != "" || len(n.Dispatch.Addresses) != 2 {
+		t.Errorf("got %+v, %v, want addresses and no keys", n, err)
+	}
+	all := regexp.MustCompile(`(?m)^( *)#(\w+:)`).ReplaceAllString(string(text), "$1$2")
+	all = strings.ReplaceAll(all, "presence: false", "presence: true")
+	if n, err := ReadNative(writeProfile(t, all)); err != nil || len(n.XIMP.Keys) != 1 || n.XIMP.Rooms.QuitURL == "" || n.MIOP.Apps["900000001"].Sign == "" {
+		t.Errorf("with all examples: got %+v, %v", n, err)
+	}
+	var written map[string]any
+	if err := yaml.Unmarshal([]byte(all), &written); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range missing("", reflect.TypeFor[Native](), written) {
+		t.Errorf("configs/native.yaml: got no key %s", key)
+	}
+}
+
+// missing are the YAML keys of a struct that a mapping lacks, of structs in it too.
+func missing(prefix string, s reflect.Type, in map[string]any) (keys []string) {
+	for f := range s.Fields() {
+		name := f.Tag.Get("yaml")
+		value, ok := in[name]
+		if !ok {
+			keys = append(keys, prefix+name)
+			continue
+		}
+		inner, _ := value.(map[string]any)
+		kind := f.Type
+		if kind.Kind() == reflect.Map { // any of its entries will do
+			kind = kind.Elem()
+			for _, v := range inner {
+				inner, _ = v.(map[string]any)
+			}
+		}
+		if kind.Kind() == reflect.Struct && len(inner) > 0 {
+			keys = append(keys, missing(prefix+name+".", kind, inner)...)
+		}
+	}
+	return keys
 }
