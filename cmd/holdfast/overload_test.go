@@ -5,16 +5,19 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/holdfast-mqtt/holdfast/broker"
 	"github.com/holdfast-mqtt/holdfast/center"
 	"github.com/holdfast-mqtt/holdfast/cmd/holdfast/config"
 	"github.com/holdfast-mqtt/holdfast/hooks/overload"
@@ -28,7 +31,7 @@ type loaded struct {
 	t      *testing.T
 	room   *mqttRoom
 	load   *protector
-	addr   string
+	dir    string // of the sockets, which are named after what is spoken
 	now    time.Duration
 	memory float64
 	log    strings.Builder
@@ -39,14 +42,19 @@ type loaded struct {
 // newLoaded starts a room in memory. Nothing is measured in it: p is asked by the test alone.
 func newLoaded(t *testing.T, mode string) *loaded {
 	t.Helper()
-	addr := filepath.Join(t.TempDir(), "s")
-	ln, err := net.Listen("unix", addr) // whose buffers are small, and do not grow
-	if err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	var listeners []opened
+	for _, protocol := range []string{config.MQTT, config.MIOP, config.XIMP} {
+		ln, err := net.Listen("unix", filepath.Join(dir, protocol)) // whose buffers are small, and do not grow
+		if err != nil {
+			t.Fatal(err)
+		}
+		listeners = append(listeners, opened{ln, config.Listener{Network: "unix", Protocols: []string{protocol}, App: broker.DefaultApp}})
 	}
 	c := config.Default()
 	c.Data, c.Overload.Mode = config.InMemory, config.Off
-	r, err := startRoom(c, []opened{{Listener: ln}}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	c.Broker.MaxInflight = 1000
+	r, err := startRoom(c, listeners, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +66,7 @@ func newLoaded(t *testing.T, mode string) *loaded {
 	if r.Load() != nil || !r.(*mqttRoom).wantsClients() {
 		t.Error("got a load though nothing is measured")
 	}
-	l := &loaded{t: t, room: r.(*mqttRoom), addr: addr}
+	l := &loaded{t: t, room: r.(*mqttRoom), dir: dir}
 	c.Overload.Mode = mode
 	c.Overload.CloseSlowest = 1
 	log := slog.New(slog.NewTextHandler(&l.log, nil))
@@ -96,9 +104,11 @@ func (l *loaded) sample(want overload.Level) {
 	}
 }
 
-func (l *loaded) dial() net.Conn {
+func (l *loaded) dial() net.Conn { return l.dialTo(config.MQTT) }
+
+func (l *loaded) dialTo(protocol string) net.Conn {
 	l.t.Helper()
-	c, err := net.Dial("unix", l.addr)
+	c, err := net.Dial("unix", filepath.Join(l.dir, protocol))
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -269,14 +279,25 @@ func (c connected) ping() {
 // large is the length of payloads.
 const large = 32 << 10
 
+// noise is the most of a payload, which cannot be compressed.
+var noise = sync.OnceValue(func() string {
+	b := make([]byte, large-1)
+	for i, r := 0, rand.New(rand.NewPCG(1, 2)); i < len(b); i++ {
+		b[i] = byte(r.Uint32())
+	}
+	return string(b)
+})
+
 // publish publishes to t, and has it acknowledged at QoS 1.
-func (c connected) publish(qos, n byte) {
+func (c connected) publish(qos, n byte) { c.publishTo("t", qos, n) }
+
+func (c connected) publishTo(topic string, qos, n byte) {
 	c.t.Helper()
 	id := ""
 	if qos == 1 {
 		id = "\x00\x01"
 	}
-	body := "\x00\x01t" + id + string(n) + strings.Repeat("x", large-1)
+	body := "\x00" + string(byte(len(topic))) + topic + id + string(n) + noise()
 	c.send(c, string(0x30|qos<<1)+string([]byte{byte(len(body)&0x7f | 0x80), byte(len(body)>>7&0x7f | 0x80), byte(len(body) >> 14)})+body)
 	if qos == 1 {
 		c.receive(c, "\x40\x02\x00\x01")
