@@ -20,6 +20,8 @@ var permissionRoles = []string{
 	"id=back username=admin",      // who may nearly everything
 	"id=j username=token",         // a device with rights of its own, by a token
 	"id=j username=nothing-token", // one whose token permits nothing
+	"id=c username=certificate",   // who is device d1 by its certificate, whatever it calls itself
+	"id=s username=service",       // one of App meters, of which a web service has said what it may subscribe to
 }
 
 // permissionIdentity finds out who they are.
@@ -31,6 +33,11 @@ func permissionIdentity(_ context.Context, r *broker.ConnectRequest) (broker.Dec
 		id.App, id.User = "meters", "device"
 	case "token":
 		id.Permissions, err = acl.NewGrant([]string{"d/%c/#"}, nil)
+	case "certificate":
+		id.User, id.ClientID = "device", "d1"
+	case "service":
+		id.App = "meters"
+		id.Permissions, err = acl.NewGrant(nil, []string{"d/%c/#", "inbox/%c"})
 	case "nothing-token":
 		id.Permissions, err = acl.NewGrant([]string{}, []string{})
 	}
@@ -62,51 +69,59 @@ func TestPermissions(t *testing.T) {
 		rows []permission
 	}{
 		"rules": {rules, []permission{
-			{"pub d/d1/up 0", "nyyynn"},
-			{"pub d/d1/up 1", "nyyynn"},
-			{"pub d/d1/up 2", "nnnynn"},
-			{"pub d/j/up 2", "nnnyyn"},
-			{"retain d/d1/up 1", "nnnynn"},
-			{"retain d/j/up 1", "nnnyyn"},
-			{"will d/d1/up 1", "nyyynn"},
-			{"will d/j/up 1", "nnnyyn"},
-			{"sub d/d1/# 1", "nyyynn"},
-			{"sub d/j/# 1", "nnnyyn"},
-			{"sub $share/g/d/d1/# 1", "nyyynn"},
-			{"sub # 0", "nnnynn"},
-			{"sub public/+ 0", "yyyyyn"},
-			{"sub $share/g/public/+ 0", "yyyyyn"},
-			{"pub public/a 0", "nnnynn"},
-			{"pub inbox/d1 1", "nnnynn"},
-			{"pub inbox/j 1", "nnnynn"},
-			{"sub inbox/d1 1", "nyynnn"}, // not even admin: the broker itself keeps others out
-			{"sub inbox/j 1", "nnnnyn"},
-			{"sub inbox/+ 1", "nnnnnn"},
-			{"sub $share/g/inbox/d1 1", "nnnnnn"},
-			{"pub group/team 1", "nyyynn"},
-			{"sub group/team 1", "nyyynn"},
-			{"pub broadcast/default 1", "nnnynn"},
-			{"sub broadcast/default 1", "nynyyn"},
-			{"sub broadcast/meters 1", "nnyynn"},
-			{"sub $SYS/# 0", "nnnynn"},
-			{"pub $SYS/x 1", "xxxxxx"},
+			{"pub d/d1/up 0", "nyyynnyn"},
+			{"pub d/d1/up 1", "nyyynnyn"},
+			{"pub d/d1/up 2", "nnnynnnn"},
+			{"pub d/j/up 2", "nnnyynnn"},
+			{"retain d/d1/up 1", "nnnynnnn"},
+			{"retain d/j/up 1", "nnnyynnn"},
+			{"will d/d1/up 1", "nyyynnyn"},
+			{"will d/j/up 1", "nnnyynnn"},
+			{"sub d/d1/# 1", "nyyynnyn"},
+			{"sub d/j/# 1", "nnnyynnn"},
+			{"sub $share/g/d/d1/# 1", "nyyynnyn"},
+			{"sub # 0", "nnnynnnn"},
+			{"sub public/+ 0", "yyyyynyn"},
+			{"sub $share/g/public/+ 0", "yyyyynyn"},
+			{"pub public/a 0", "nnnynnnn"},
+			{"pub inbox/d1 1", "nnnynnnn"},
+			{"pub inbox/j 1", "nnnynnnn"},
+			{"sub inbox/d1 1", "nyynnnyn"}, // not even admin: the broker itself keeps others out
+			{"sub inbox/j 1", "nnnnynnn"},
+			{"sub inbox/+ 1", "nnnnnnnn"},
+			{"sub $share/g/inbox/d1 1", "nnnnnnnn"},
+			{"pub group/team 1", "nyyynnyn"},
+			{"sub group/team 1", "nyyynnyn"},
+			{"pub broadcast/default 1", "nnnynnnn"},
+			{"sub broadcast/default 1", "nynyynyn"},
+			{"sub broadcast/meters 1", "nnyynnnn"},
+			{"sub $SYS/# 0", "nnnynnnn"},
+			{"pub $SYS/x 1", "xxxxxxxx"},
+			{"sub d/s/# 1", "nnnynnny"},
+			{"read public/+ 0", "yyyyynyn"}, // what is retained there
+			{"read public/# 0", "yyyyynyn"},
+			{"unsub d/d1/# 0", "yyyyyyyy"}, // nobody is asked
+			{"unsub inbox/d1 0", "yyyyyyyy"},
 		}},
 		"builtin": {acl.Builtin("admin"), []permission{
-			{"pub a 0", "yyyynn"},
-			{"pub d/j/up 1", "yyyyyn"},
-			{"pub a 2", "yyyynn"},
-			{"retain a 1", "yyyynn"},
-			{"will a 1", "yyyynn"},
-			{"sub a/# 1", "yyyyyn"},
-			{"sub $share/g/a 1", "yyyyyn"},
-			{"pub inbox/d1 1", "nyynnn"},
-			{"sub inbox/d1 1", "nyynnn"},
-			{"sub inbox/j 1", "nnnnyn"},
-			{"sub inbox/+ 1", "nnnnnn"},
-			{"pub group/team 1", "yyyynn"},
-			{"sub broadcast/default 1", "yyyyyn"},
-			{"sub $SYS/# 0", "nnnynn"},
-			{"pub $SYS/x 1", "xxxxxx"},
+			{"pub a 0", "yyyynnyy"},
+			{"pub d/j/up 1", "yyyyynyy"},
+			{"pub a 2", "yyyynnyy"},
+			{"retain a 1", "yyyynnyy"},
+			{"will a 1", "yyyynnyy"},
+			{"sub a/# 1", "yyyyynyn"},
+			{"sub $share/g/a 1", "yyyyynyn"},
+			{"pub inbox/d1 1", "nyynnnyn"},
+			{"sub inbox/d1 1", "nyynnnyn"},
+			{"sub inbox/j 1", "nnnnynnn"},
+			{"sub inbox/+ 1", "nnnnnnnn"},
+			{"pub group/team 1", "yyyynnyy"},
+			{"sub broadcast/default 1", "yyyyynyn"},
+			{"sub $SYS/# 0", "nnnynnnn"},
+			{"pub $SYS/x 1", "xxxxxxxx"},
+			{"sub d/s/# 1", "yyyyynyy"},
+			{"read public/+ 0", "yyyyynyn"},
+			{"unsub a 0", "yyyyyyyy"},
 		}},
 	} {
 		for _, version := range []string{"v4", "v5"} {
@@ -114,6 +129,12 @@ func TestPermissions(t *testing.T) {
 				s := newServer(t, setup{loop: netloop.Config{Loops: 1}, mqtt: Config{
 					Authenticator: authenticator(permissionIdentity), Authorizer: table.all,
 				}})
+				for _, app := range []string{broker.DefaultApp, "meters"} { // for those who read it
+					m := &broker.Message{TopicName: "public/a", Payload: []byte("kept"), Retain: true}
+					if got := s.broker.Publish(s.broker.NewScratch(nil), &broker.Publish{App: s.broker.App(app), Message: m}); !got.OK() {
+						t.Fatalf("got %v, want the message retained", got)
+					}
+				}
 				for _, row := range table.rows {
 					for i, role := range permissionRoles {
 						if got := attempt(s, version, role, row.what); got != row.want[i] {
@@ -165,7 +186,15 @@ func attempt(s *testServer, version, role, what string) byte {
 func (c *client) attempt(s *testServer, verb, name, qos string) byte {
 	c.t.Helper()
 	before := s.mqtt.Stats().Denied
-	if verb == "sub" {
+	switch verb {
+	case "unsub":
+		c.do("unsub id=1 " + name)
+		answer := c.answer()
+		return map[bool]byte{true: 'y', false: 'n'}[answer == "UNSUBACK 1" || answer == "UNSUBACK 1 00" || answer == "UNSUBACK 1 11"]
+	case "read":
+		c.do(fmt.Sprintf("sub id=1 %s,%s", name, qos))
+		return c.reads()
+	case "sub":
 		c.do(fmt.Sprintf("sub id=1 %s,%s", name, qos))
 		code := strings.Fields(c.answer())[2]
 		return map[bool]byte{true: 'n', false: 'y'}[code[0] >= '8']
@@ -199,6 +228,32 @@ func (c *client) attempt(s *testServer, verb, name, qos string) byte {
 		c.t.Errorf("%s: failed %t, denied %t: want MQTT 5 to be told, and it to be counted", command, failed, denied)
 	}
 	return map[bool]byte{true: 'n', false: 'y'}[denied]
+}
+
+// reads tells by what comes for a SUBSCRIBE whether the client gets the retained message.
+func (c *client) reads() byte {
+	c.t.Helper()
+	next := func() string { // past what is in the client's inbox
+		l := c.line()
+		for strings.HasPrefix(l, "PUBLISH inbox/") {
+			l = c.line()
+		}
+		return l
+	}
+	answer := strings.Fields(next())
+	if answer[0] != "SUBACK" {
+		c.t.Fatalf("got %q, want SUBACK", answer)
+	}
+	if answer[2] < "80" {
+		if l := next(); !strings.HasPrefix(l, "PUBLISH public/a kept") {
+			c.t.Fatalf("got %q, want the retained message", l)
+		}
+		return 'y'
+	}
+	if c.do("ping"); next() != "PINGRESP" {
+		return 'y' // something that it may not read
+	}
+	return 'n'
 }
 
 // answer is the next line that is no message.
