@@ -34,6 +34,7 @@ type testServer struct {
 	t       testing.TB
 	engine  *netloop.Engine
 	broker  *broker.Broker
+	store   broker.Store
 	ximp    *Server
 	sc      *broker.Scratch
 	dial    func() net.Conn
@@ -65,6 +66,7 @@ func newServer(t testing.TB, cfg setup) *testServer {
 	if s.engine, err = netloop.New(cfg.loop); err != nil {
 		t.Fatal(err)
 	}
+	s.store = cfg.broker.Store
 	s.broker = broker.New(cfg.broker)
 	if err := s.broker.Restore(nil); err != nil {
 		t.Fatal(err)

@@ -29,6 +29,8 @@ var requests = map[string]packet.Message{
 	"Chat, other request": {ID: packet.IDChat, Request: &packet.Request{Logout: &packet.LogoutRequest{}}},
 	"GetInfo, forged": {ID: packet.IDGetInfo, Sender: []byte("mallory"), Request: &packet.Request{
 		GetInfo: &packet.GetInfoRequest{InfoType: []byte("peer")}}},
+	"Login, forged": {ID: packet.IDLogin, Sender: []byte("mallory"), Request: &packet.Request{
+		Login: &packet.LoginRequest{SecretRAM: []byte("x")}}},
 	"GetInfo, sender": {ID: packet.IDGetInfo, Sender: []byte("alice"), Request: &packet.Request{
 		GetInfo: &packet.GetInfoRequest{InfoType: []byte("peer")}}},
 	"unknown service": {ID: packet.IDService, Request: &packet.Request{Service: &packet.ServiceRequest{ServiceID: 7}}},
@@ -56,6 +58,7 @@ func TestStates(t *testing.T) {
 		"Chat, no req":        {order, order, parameter},
 		"Chat, other request": {order, order, parameter},
 		"GetInfo, forged":     {order, order, packet.CodeSender},
+		"Login, forged":       {order, packet.CodeSender, order},
 		"GetInfo, sender":     {order, order, 0},
 		"unknown service":     {order, order, parameter},
 	} {
@@ -127,6 +130,8 @@ func TestMalformed(t *testing.T) {
 		{"all ones", heading("\xff\xff\xff\xff"), false},
 		{"no protobuf", heading("\x00\x00\x00\x12") + "\xff\xff", false},
 		{"version 2", "qh\x20\x66\x10\x92\x00\x00\x00\x00\x00\x00\x00\x00\x00\x14\x08\x00\x10\x00", false},
+		{"total 1", "\x00\x00\x00\x01", true},
+		{"total 2", "\x00\x00\x00\x02", true},
 		{"total 3", "\x00\x00\x00\x03", true},
 		{"no body, later", "\x00\x00\x00\x04", true},
 		{"more than 1 MiB", "\x00\x10\x00\x05", true},
@@ -147,6 +152,55 @@ func TestMalformed(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestMalformedBetween: what cannot be read in the middle of a login, or is encrypted with another key, gets no answer either, and a
+// body that is as large as one may be there is read.
+func TestMalformedBetween(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		send func(c *client)
+	}{
+		{"no protobuf", func(c *client) { c.write([]byte("\x00\x00\x00\x06\xff\xff")) }},
+		{"more than 64 KiB", func(c *client) { c.write([]byte("\x00\x01\x00\x05")) }},
+		{"no body", func(c *client) { c.write([]byte("\x00\x00\x00\x04")) }},
+		{"total 2", func(c *client) { c.write([]byte("\x00\x00\x00\x02")) }},
+		{"header of another app", func(c *client) {
+			c.first, c.header.App = false, 1
+			c.sendLogin([]byte("x"), "d")
+		}},
+		{"another key", func(c *client) {
+			c.key = "another"
+			c.sendLogin([]byte("x"), "d")
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, setup{}, func(s *testServer) {
+				c := s.connect("alice")
+				c.initLogin(nil)
+				tt.send(c)
+				c.wantEnd()
+				if got := s.ximp.Stats().Malformed; got != 1 {
+					t.Errorf("Malformed: got %d, want 1", got)
+				}
+			})
+		})
+	}
+	inBubble(t, setup{}, func(s *testServer) {
+		c := s.connect("alice")
+		ram := c.initLogin(nil)
+		pad := func(r *packet.LoginRequest) {
+			m := packet.Message{ID: packet.IDLogin, SN: c.sn + 1, Request: &packet.Request{Login: r}}
+			r.SecretRAM = append(r.SecretRAM, make([]byte, packet.MaxBodyBeforeLogin-len(packet.Append(nil, &m))-16)...)
+			for len(packet.Append(nil, &m)) < packet.MaxBodyBeforeLogin {
+				r.SecretRAM = append(r.SecretRAM, 0)
+			}
+		}
+		sn := c.sendLogin(ram, "d", pad)
+		if m := c.next(); m == nil || m.SN != sn || m.Response == nil || m.Response.Login == nil {
+			t.Fatalf("got %s, want LoginResp to a body of 64 KiB", show(m))
+		}
+	})
 }
 
 // TestHeaderAgain: a later packet may carry the header again.

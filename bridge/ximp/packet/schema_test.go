@@ -182,7 +182,17 @@ func TestNames(t *testing.T) {
 			t.Errorf("%v: got %t, want %t", id, got, want)
 		}
 	}
-	for code, want := range map[Code]bool{CodeOrder: true, CodeServerLogin: true, CodeDatabase: false, CodeRead: false} {
+	closes := map[Code]bool{
+		CodeClientTooOld: true, CodeOrder: true, CodeLoginFailed: true, CodeSender: true, CodeRate: true, CodeStore: true, CodeSession: true,
+		CodeCredentials: true, CodeRouter: true, CodeRefused: true, CodeBusy: true, CodeParameter: true, CodeOverloaded: true,
+		CodeElsewhere: true, CodeServerLogin: true,
+		CodeDatabase: false, CodeSessionTemporary: false, CodeService: false, CodeMessage: false, CodeReceiver: false, CodeQuery: false,
+		CodeReceiverType: false, CodeRead: false,
+	}
+	if len(closes) != len(codeNames) {
+		t.Errorf("got %d codes that have names, want %d", len(codeNames), len(closes))
+	}
+	for code, want := range closes {
 		if got := code.Closes(); got != want {
 			t.Errorf("%v: got %t, want %t", code, got, want)
 		}
