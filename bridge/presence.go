@@ -15,6 +15,9 @@ const presencePrefix = "presence/"
 // that, has not been away.
 const leastAbsence = time.Second
 
+// offline is what is said of a client that is lost. It is shared, and does not change.
+var offline = []byte("offline")
+
 // Presence is the Will of a client whose protocol has none: "offline" is published to presence/ and its Client Identifier, with QoS 1, when
 // it is lost and not back after delay, a second at least. Who takes leave leaves none behind. nil is for a Client Identifier that is too
 // long for a topic.
@@ -24,7 +27,7 @@ func Presence(clientID string, delay time.Duration) *broker.Will {
 		return nil
 	}
 	return &broker.Will{
-		Message: &broker.Message{TopicName: name, Payload: []byte("offline"), QoS: 1},
+		Message: &broker.Message{TopicName: name, Payload: offline, QoS: 1},
 		Delay:   max(delay, leastAbsence),
 	}
 }

@@ -5,9 +5,12 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
+	"github.com/holdfast-mqtt/holdfast/bridge/ximp"
 	"github.com/holdfast-mqtt/holdfast/bridge/ximp/client"
 	"github.com/holdfast-mqtt/holdfast/bridge/ximp/packet"
+	"github.com/holdfast-mqtt/holdfast/cmd/holdfast/config"
 )
 
 // logIn logs in as guest alice, and pulls what is in her inbox.
@@ -93,6 +96,31 @@ func TestXIMPTokens(t *testing.T) {
 		}
 		if _, err := logIn(t, o); (err == nil) != good {
 			t.Errorf("%s: got %v, want it let in: %v", string(token), err, good)
+		}
+	}
+}
+
+// What a profile leaves out is the front's default; 0 packets a minute are any number.
+func TestXIMPRules(t *testing.T) {
+	for text, want := range map[string]ximp.Rules{
+		"": {},
+		"ximp: {packets_per_minute: 0, secret_ram: ignore}":                      {PacketsPerMinute: -1, SecretRAM: ximp.SecretIgnore},
+		"ximp: {packets_per_minute: 5, secret_ram: require}":                     {PacketsPerMinute: 5, SecretRAM: ximp.SecretRequire},
+		"ximp: {presence: true, presence_delay: 1m, login_resp_key: token}":      {Presence: true, PresenceDelay: time.Minute, TokenKey: true},
+		"ximp: {presence: true, login_resp_key: default, secret_ram: \"check\"}": {Presence: true},
+	} {
+		path := filepath.Join(t.TempDir(), "native.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		n, err := config.ReadNative(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := ximpRules(&n.XIMP)
+		if err != nil || got.PacketsPerMinute != want.PacketsPerMinute || got.SecretRAM != want.SecretRAM || got.TokenKey != want.TokenKey ||
+			got.Presence != want.Presence || got.PresenceDelay != want.PresenceDelay {
+			t.Errorf("%s: got %+v, %v", text, got, err)
 		}
 	}
 }
