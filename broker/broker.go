@@ -24,7 +24,8 @@ type Broker struct {
 	resumer   *resumer
 	sweeper   *sweeper
 	flash     flash
-	hooks     *hooks // nil without any
+	hooks     *hooks                   // nil without any
+	taps      atomic.Pointer[[]tapped] // nil without any
 
 	epochs         atomic.Uint64 // the last one given
 	takeovers      atomic.Uint64

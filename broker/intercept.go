@@ -110,6 +110,7 @@ func (sc *Scratch) pass(p *Publish, r Interception) Result {
 		return Accepted
 	case Pass:
 	}
+	sc.broker.passes(p.App, p.Message)
 	result := sc.route(p)
 	if h := sc.hooks; h != nil && len(h.published) > 0 && result.OK() {
 		tell(h.published, &Published{ConnectionID: p.from(), Message: p.Message.Keep(), Matched: result != NoSubscribers})

@@ -8,6 +8,7 @@ var (
 	nativeUplinks   = counter("native_uplinks_total", "Messages of devices that speak native protocols, by outcome.", "protocol", "outcome")
 	nativeSent      = counter("native_sent_total", "What was sent to devices that speak native protocols, by kind.", "protocol", "kind")
 	nativeRooms     = counter("native_rooms_total", "What has happened to rooms of native protocols, by event.", "protocol", "event")
+	nativeRoomBytes = gauge("native_room_kept_bytes", "Bytes of the messages of rooms that are kept for clients which have missed some.", "protocol")
 	nativeUncertain = counter("native_uncertain_total", "What devices have sent that is not known for certain what it means.", "protocol", "what")
 )
 
@@ -15,6 +16,7 @@ var (
 type Front struct {
 	Protocol                                                  string
 	Logins, Closed, Received, Uplinks, Sent, Rooms, Uncertain map[string]uint64 // by the label of the metric
+	KeptBytes                                                 int
 }
 
 // NewFront returns one that has counted nothing.
@@ -30,6 +32,7 @@ func (c *Collector) collectFronts(emit emitFunc) {
 		return
 	}
 	for _, f := range c.node.Natives() {
+		emit(nativeRoomBytes, float64(f.KeptBytes), f.Protocol)
 		for _, part := range []struct {
 			metric metric
 			counts map[string]uint64

@@ -46,6 +46,13 @@ type Config struct {
 	MaxRooms int
 	// MaxMultiInfos is how many ids of GetMultiInfos are answered, the last ones. Default 100; negative answers none.
 	MaxMultiInfos int
+	// KeptMessages is how many messages of a room are kept for GetMultiInfos, of those that have a number. Default 200; negative
+	// keeps none.
+	KeptMessages int
+	// KeptRoomBytes bounds those of one room, and KeptBytes those of all, in bytes. Default 1 MiB and 16 MiB.
+	KeptRoomBytes, KeptBytes int
+	// KeptFor is how long a message is kept, and a room is known after the last member has left. Default 5 minutes.
+	KeptFor time.Duration
 	// RoomAdmitter decides who may join rooms, after the Authorizer. nil has everybody join.
 	RoomAdmitter RoomAdmitter
 	// RoomQuitObserver is told who has left them. It may be nil.
@@ -90,6 +97,7 @@ func (c Config) withDefaults() Config {
 	span(&c.DrainWait, 5*time.Second)
 	span(&c.RoomTimeout, 900*time.Millisecond)
 	count(&c.MaxApps, 1000)
+	span(&c.KeptFor, 5*time.Minute)
 	count(&c.Window, 1000)
 	c.Window = min(c.Window, 65535)
 	count(&c.WindowBytes, 1<<20)
@@ -97,6 +105,9 @@ func (c Config) withDefaults() Config {
 	count(&c.MaxRooms, 64)
 	count(&c.MaxMultiInfos, 100)
 	count(&c.MaxRoomQueue, 500)
+	count(&c.KeptMessages, 200)
+	count(&c.KeptRoomBytes, 1<<20)
+	count(&c.KeptBytes, 16<<20)
 	count(&c.RoomWorkers, 16)
 	count(&c.MaxRoomJoins, 1024)
 	count(&c.MaxRoomQuits, 1<<16)

@@ -139,11 +139,17 @@ func (c told) Published(r broker.Result) { c <- r }
 // publish publishes as the server, and waits until it is accepted.
 func (s *testServer) publish(name, payload string, qos broker.QoS, props ...string) {
 	s.t.Helper()
+	s.publishMessage(s.withProps(&broker.Message{TopicName: name, Payload: []byte(payload), QoS: qos}, props...))
+}
+
+// withProps gives m User Properties.
+func (s *testServer) withProps(m *broker.Message, props ...string) *broker.Message {
 	var p mqtt.MessageProperties
 	for i := 0; i < len(props); i += 2 {
 		p.User = append(p.User, mqtt.UserProperty{Key: props[i], Value: props[i+1]})
 	}
-	s.publishMessage(&broker.Message{TopicName: name, Payload: []byte(payload), QoS: qos, Properties: p.Append(nil)})
+	m.Properties = p.Append(nil)
+	return m
 }
 
 // testApp is the App of the clients of testAppID.

@@ -242,19 +242,3 @@ func (c *conn) watchFutility(p *waitingPull, given, taken int) {
 		c.end(broker.ErrFruitless)
 	}
 }
-
-// onGetMultiInfos answers that the room messages asked for are gone: none are kept.
-func (c *conn) onGetMultiInfos(sn uint64, r *packet.GetMultiInfosRequest) {
-	out := &packet.GetMultiInfosResponse{InfoType: r.InfoType, SParameter: r.SParameter, LastID: packet.Some(int64(0))}
-	if room := c.room(roomTopic(string(r.SParameter))); room != nil {
-		out.LastID = packet.Some(int64(room.newest))
-	}
-	if string(r.InfoType) == packet.BoxRoom {
-		ids := r.IDs[max(len(r.IDs)-max(c.ls.srv.cfg.MaxMultiInfos, 0), 0):]
-		for _, id := range ids {
-			gone := packet.Stored{Valid: packet.Some(uint32(0)), ID: packet.Some(id)}
-			out.Infos = append(out.Infos, gone.Info())
-		}
-	}
-	c.put(answer(packet.IDGetMultiInfos, sn, &packet.Response{GetMultiInfos: out}))
-}

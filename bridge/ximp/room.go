@@ -2,7 +2,6 @@ package ximp
 
 import (
 	"strconv"
-	"sync"
 
 	"github.com/holdfast-mqtt/holdfast/bridge/ximp/packet"
 	"github.com/holdfast-mqtt/holdfast/broker"
@@ -13,7 +12,7 @@ import (
 type room struct {
 	joined  bool
 	listens bool
-	newest  uint32 // number of the newest message, if they have numbers
+	shared  *sharedRoom // what all connections in it have in common
 }
 
 // Results of requests that the broker or its rules refuse.
@@ -87,7 +86,7 @@ func (c *conn) listen(name string) int32 {
 		return resultFull
 	}
 	if r == nil {
-		r = new(room)
+		r = &room{shared: c.ls.srv.rooms.hold(c.roomKey(name))}
 		m := c.more()
 		if m.rooms == nil {
 			m.rooms = make(map[string]*room)
@@ -113,14 +112,15 @@ func (c *conn) quitRoom(name string) {
 	c.ignore(name)
 	t := roomTopic(name)
 	if r := c.room(t); r != nil && r.joined {
-		c.leaveRoom(t)
+		c.leaveRoom(r)
 	}
 	c.forgetRoom(t)
 }
 
 func (c *conn) forgetRoom(t string) {
-	if m := c.rare; m != nil {
-		delete(m.rooms, t)
+	if r := c.room(t); r != nil {
+		c.ls.srv.rooms.release(r.shared)
+		delete(c.rare.rooms, t)
 		c.relax()
 	}
 }
@@ -130,36 +130,32 @@ func (c *conn) leaveRooms() {
 	if c.rare == nil {
 		return
 	}
-	for t, r := range c.rare.rooms {
+	for _, r := range c.rare.rooms {
 		if r.joined {
-			c.leaveRoom(t)
+			c.leaveRoom(r)
 		}
+		c.ls.srv.rooms.release(r.shared)
 	}
 	c.rare.rooms, c.rare.joins = nil, nil
 }
 
 // leaveRoom takes note that a member is one no more.
-func (c *conn) leaveRoom(t string) {
-	k := roomKey{c.session.App(), t}
-	c.ls.srv.rooms.add(k, -1, -c.registered())
+func (c *conn) leaveRoom(r *room) {
+	c.ls.srv.rooms.enter(r.shared, -1, -c.registered())
 	if d := c.ls.srv.desk; d != nil {
-		d.leave(roomUserKey{k, c.user})
+		d.leave(roomUserKey{r.shared.key, c.user})
 	}
 }
 
 // queryRoom tells how many are in a room.
 func (c *conn) queryRoom(sn uint64, id []byte) {
-	members, registered := c.ls.srv.rooms.count(c.roomKey(string(id)))
+	members, registered, newest := c.ls.srv.rooms.count(c.roomKey(string(id)))
 	if members == 0 {
 		c.refuse(sn, packet.CodeRefused, "no such room")
 		return
 	}
-	newest := uint64(0)
-	if r := c.room(roomTopic(string(id))); r != nil {
-		newest = uint64(r.newest)
-	}
 	c.putRoom(sn, id, &packet.RoomDown{Payload: packet.RoomQuery, Query: &packet.RoomAnswer{Room: &packet.Room{
-		RoomID: id, MaxID: packet.Some(newest), Properties: memberCounts(registered, members),
+		RoomID: id, MaxID: packet.Some(uint64(newest)), Properties: memberCounts(registered, members),
 	}}})
 }
 
@@ -197,40 +193,3 @@ func (c *conn) registered() int {
 }
 
 func (c *conn) roomKey(name string) roomKey { return roomKey{c.session.App(), roomTopic(name)} }
-
-// roomKey names a room of the node.
-type roomKey struct {
-	app   *broker.App
-	topic string
-}
-
-// roomCounts counts the members of rooms: connections of this front.
-type roomCounts struct {
-	mu     sync.Mutex
-	counts map[roomKey]memberCount
-}
-
-type memberCount struct{ members, registered int }
-
-func (rc *roomCounts) add(k roomKey, members, registered int) {
-	rc.mu.Lock()
-	defer rc.mu.Unlock()
-	n := rc.counts[k]
-	n.members += members
-	n.registered += registered
-	if n.members <= 0 {
-		delete(rc.counts, k)
-		return
-	}
-	if rc.counts == nil {
-		rc.counts = make(map[roomKey]memberCount)
-	}
-	rc.counts[k] = n
-}
-
-func (rc *roomCounts) count(k roomKey) (members, registered int) {
-	rc.mu.Lock()
-	defer rc.mu.Unlock()
-	n := rc.counts[k]
-	return n.members, n.registered
-}

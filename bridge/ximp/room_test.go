@@ -196,11 +196,11 @@ func TestRoomLimits(t *testing.T) {
 }
 
 // only is an Authorizer that allows these topics.
-func only(topics ...string) broker.Authorizer { return list(topics) }
+func only(topics ...string) broker.Authorizer { return allowed(topics) }
 
-type list []string
+type allowed []string
 
-func (l list) OnACLCheck(a *broker.Access) broker.Decision {
+func (l allowed) OnACLCheck(a *broker.Access) broker.Decision {
 	if slices.Contains(l, a.Topic) {
 		return broker.Allow
 	}

@@ -133,7 +133,7 @@ func (c *conn) addMember(name string) RoomAnswer {
 	}
 	if r := c.room(roomTopic(name)); !r.joined {
 		r.joined = true
-		c.ls.srv.rooms.add(c.roomKey(name), 1, c.registered())
+		c.ls.srv.rooms.enter(r.shared, 1, c.registered())
 	}
 	return RoomAnswer{}
 }

@@ -1,7 +1,6 @@
 package ximp
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/holdfast-mqtt/holdfast/bridge"
@@ -114,7 +113,6 @@ func (c *conn) putBundle(talk []roomMessage) {
 				return packet.Gzip(packet.Append(nil, c.roomMessageOf(&talk[i])))
 			}),
 		})
-		c.noteRoomID(talk[i].msg)
 	}
 	c.putRoomNotify([]byte(roomOf(talk[0].msg)), d, "", 0, len(talk))
 }
@@ -138,28 +136,27 @@ func roomOf(m *broker.Message) string {
 
 // roomMessageOf is a message as clients read it.
 func (c *conn) roomMessageOf(t *roomMessage) *packet.RoomMessage {
-	m := &packet.RoomMessage{
-		RoomID: []byte(roomOf(t.msg)), Type: packet.Some(int32(0)), Content: t.msg.Payload, Timestamp: packet.Some(uint64(t.sent)),
+	id, newest := roomID(t.msg), uint32(0)
+	if id != 0 {
+		if r := c.room(t.msg.TopicName); r != nil {
+			newest = r.shared.newest.Load()
+		}
 	}
-	if from := property(t.msg, propFrom); from != "" {
-		m.Sender = &packet.RoomUser{UserID: []byte(from)}
-	}
-	if id := c.noteRoomID(t.msg); id != 0 {
-		m.ID, m.MaxID = packet.Some(id), packet.Some(id)
-	}
-	return m
+	return newRoomMessage(t.msg, id, newest, t.sent)
 }
 
-// noteRoomID returns the number of a message in its room, if it has one, and notes that for those who ask.
-func (c *conn) noteRoomID(m *broker.Message) uint32 {
-	n, err := strconv.ParseUint(property(m, propRoomID), 10, 32)
-	if err != nil {
-		return 0
+// newRoomMessage is a message of a room that came at sent, in ms since 1970. id is its number, 0 for none, and newest that of the newest.
+func newRoomMessage(msg *broker.Message, id, newest uint32, sent int64) *packet.RoomMessage {
+	m := &packet.RoomMessage{
+		RoomID: []byte(roomOf(msg)), Type: packet.Some(int32(0)), Content: msg.Payload, Timestamp: packet.Some(uint64(sent)),
 	}
-	if r := c.room(m.TopicName); r != nil {
-		r.newest = max(r.newest, uint32(n))
+	if from := property(msg, propFrom); from != "" {
+		m.Sender = &packet.RoomUser{UserID: []byte(from)}
 	}
-	return uint32(n)
+	if id != 0 {
+		m.ID, m.MaxID = packet.Some(id), packet.Some(max(id, newest))
+	}
+	return m
 }
 
 // zipCache keeps the latest room messages as gzip members, which all members of a room that live on one loop share. There is place for

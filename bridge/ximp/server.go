@@ -18,7 +18,7 @@ type Server struct {
 	logins    *login.Pool  // of its own; nil if it has none
 	apps      *bridge.Apps // that are named after their number
 	takeovers takeovers
-	rooms     roomCounts
+	rooms     *roomBook
 	desk      *roomDesk // nil without hooks of rooms
 	stats     serverStats
 }
@@ -29,6 +29,7 @@ type serverStats struct {
 	joinsAdmitted, joinsRefused, joinsFailed, joinsOverflow                   atomic.Uint64
 	quitsTold, quitsFailed, quitsLost                                         atomic.Uint64
 	tooManyApps, tooMany                                                      atomic.Uint64
+	kept, keptEvicted, keptTooLarge, keptFound, keptGone                      atomic.Uint64
 }
 
 // Stats are counters of a Server since its start.
@@ -55,6 +56,12 @@ type Stats struct {
 	QuitsTold       uint64 // of which the RoomQuitObserver was told
 	QuitsFailed     uint64 // of which it could not be told
 	QuitsLost       uint64 // of which it was not told, since too many waited or the Server has ended
+	Kept            uint64 // messages of rooms that were kept
+	KeptEvicted     uint64 // that had to make room for others
+	KeptTooLarge    uint64 // messages with a number that were not kept, since they are too large or none are
+	KeptFound       uint64 // messages of rooms that clients asked for and got
+	KeptGone        uint64 // that they asked for and that were not there
+	KeptBytes       int    // what is kept, now
 }
 
 // loopState is what the connections of one loop share.
@@ -80,7 +87,7 @@ func NewServer(cfg Config, e *netloop.Engine) *Server {
 		srv.logins = login.NewPool(login.Config{})
 		srv.cfg.Logins = srv.logins
 	}
-	srv.desk = newRoomDesk(srv)
+	srv.rooms, srv.desk = newRoomBook(srv), newRoomDesk(srv)
 	return srv
 }
 
@@ -92,7 +99,10 @@ func (srv *Server) Stop() {
 }
 
 // Close ends what the server does by itself, once its connections have ended. It blocks for a moment while hooks are told of them.
-func (srv *Server) Close() { srv.desk.close() }
+func (srv *Server) Close() {
+	srv.desk.close()
+	srv.rooms.stop()
+}
 
 // HandlerOf returns a function that makes the handlers of a listener's connections. from may be nil.
 func (srv *Server) HandlerOf(from *Listener) func(*netloop.Conn) netloop.Handler {
@@ -135,7 +145,8 @@ func (srv *Server) Stats() Stats {
 		Uplinks: st.uplinks.Load(), UplinksRefused: st.uplinksRefused.Load(), RoomMessages: st.roomMessages.Load(),
 		Dropped: st.dropped.Load(), JoinsAdmitted: st.joinsAdmitted.Load(), JoinsRefused: st.joinsRefused.Load(),
 		JoinsFailed: st.joinsFailed.Load(), JoinsOverflow: st.joinsOverflow.Load(), QuitsTold: st.quitsTold.Load(),
-		QuitsFailed: st.quitsFailed.Load(), QuitsLost: st.quitsLost.Load(),
+		QuitsFailed: st.quitsFailed.Load(), QuitsLost: st.quitsLost.Load(), Kept: st.kept.Load(), KeptEvicted: st.keptEvicted.Load(),
+		KeptTooLarge: st.keptTooLarge.Load(), KeptFound: st.keptFound.Load(), KeptGone: st.keptGone.Load(), KeptBytes: srv.rooms.size(),
 	}
 }
 

@@ -22,8 +22,10 @@ const (
 	roomRequests = 16
 )
 
-// roomServices has the web services of a profile asked about rooms.
+// roomServices is what a profile says about rooms; its web services are asked about them.
 func (n *natives) roomServices(r *config.NativeRooms, xc *ximp.Config) error {
+	xc.KeptMessages, xc.KeptRoomBytes, xc.KeptBytes, xc.KeptFor = r.KeptMessages, int(r.KeptRoomBytes), int(r.KeptBytes), r.KeptFor
+	xc.MaxMultiInfos = r.MaxPull
 	xc.RoomWorkers = cmp.Or(r.Requests, roomRequests)
 	timeout := cmp.Or(r.Timeout, roomTimeout)
 	xc.RoomTimeout = timeout + roomSlack

@@ -172,6 +172,12 @@ func countXIMP(f *center.Front, st ximp.Stats) {
 	f.Sent["doorbells"] += st.Rings
 	f.Sent["room_messages"] += st.RoomMessages
 	f.Sent["room_messages_dropped"] += st.Dropped
+	f.Rooms["kept"] += st.Kept
+	f.Rooms["kept_evicted"] += st.KeptEvicted
+	f.Rooms["kept_too_large"] += st.KeptTooLarge
+	f.Rooms["kept_found"] += st.KeptFound
+	f.Rooms["kept_gone"] += st.KeptGone
+	f.KeptBytes += st.KeptBytes
 	f.Rooms["join_admitted"] += st.JoinsAdmitted
 	f.Rooms["join_refused"] += st.JoinsRefused
 	f.Rooms["join_failed"] += st.JoinsFailed

@@ -166,6 +166,7 @@ func reconnectTo(r *packet.ReConnect) string {
 
 func runXIMPJoin(ctx context.Context, args []string, stdio Stdio) int {
 	fs := newFlagSet(stdio, "ximp join", "ximp join -u USER ROOM [flags]", ximpNotes)
+	since := fs.Int64("since", 0, "print first what the room still has from message `number` on, and fetch what is missed later")
 	arguments := fs.StringArray("arg", nil, "`name=value` that the room is told of who joins (repeatable)")
 	p := addXIMPPrinter(fs, "room and sender")
 	f := addXIMPFlags(fs)
@@ -181,6 +182,9 @@ func runXIMPJoin(ctx context.Context, args []string, stdio Stdio) int {
 		}
 		given[name] = value
 	}
+	if *since < 0 {
+		err = errors.Join(err, errors.New("--since takes a number above 0"))
+	}
 	if err = errors.Join(err, p.check()); err != nil {
 		return usageError(stdio, fs.Name(), err)
 	}
@@ -188,29 +192,99 @@ func runXIMPJoin(ctx context.Context, args []string, stdio Stdio) int {
 	return ximpSession(ctx, fs, stdio, o, func(c *client.Client) error {
 		bounded, cancel := p.bounded(ctx)
 		defer cancel()
-		_, err := c.Join(bounded, fs.Arg(0), given)
-		if err == nil {
-			err = ximpEvents(bounded, c, p.room, p)
-		}
-		return orInterrupted(ctx, err)
+		r := &roomReader{c: c, p: p, name: fs.Arg(0), next: *since}
+		return orInterrupted(ctx, r.read(bounded, given))
 	})
 }
 
-// room prints the messages to a room in e.
-func (p *ximpPrinter) room(e client.Event) error {
-	for _, m := range e.Messages {
-		if p.enough() {
-			return nil
+// roomReader prints what a room says, and fetches what was missed of it.
+type roomReader struct {
+	c    *client.Client
+	p    *ximpPrinter
+	name string
+	next int64 // number of the first message that has not been seen; 0 fetches nothing
+}
+
+// read joins the room and prints until there has been enough.
+func (r *roomReader) read(ctx context.Context, arguments map[string]string) error {
+	if _, err := r.c.Join(ctx, r.name, arguments); err != nil {
+		return err
+	}
+	if r.next > 0 {
+		room, err := r.c.Room(ctx, r.name)
+		if err == nil {
+			err = r.fetch(ctx, int64(room.MaxID.Value)+1)
 		}
-		var sender []byte
-		if m.Sender != nil {
-			sender = m.Sender.UserID
+		if err != nil {
+			return err
 		}
-		if err := p.print(fmt.Sprintf("%s %s", m.RoomID, orDash(sender)), m.Content); err != nil {
+	}
+	return ximpEvents(ctx, r.c, func(e client.Event) error { return r.take(ctx, e) }, r.p)
+}
+
+// take prints the messages in e, each after those before it that have not come.
+func (r *roomReader) take(ctx context.Context, e client.Event) error {
+	for i := range e.Messages {
+		m := &e.Messages[i]
+		id := int64(m.ID.Value)
+		if r.next > 0 && id > 0 && string(m.RoomID) == r.name {
+			if id < r.next { // it has been fetched
+				continue
+			}
+			if err := r.fetch(ctx, id); err != nil {
+				return err
+			}
+			r.next = id + 1
+		}
+		if err := r.p.room(m); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// mostFetched is how many messages servers answer with at most.
+const mostFetched = 100
+
+// fetch prints the messages from next to before end that the room has.
+func (r *roomReader) fetch(ctx context.Context, end int64) error {
+	var ids []int64
+	for id := max(r.next, end-mostFetched); id < end; id++ {
+		ids = append(ids, id)
+	}
+	r.next = max(r.next, end)
+	if len(ids) == 0 {
+		return nil
+	}
+	page, err := r.c.GetRoomMessages(ctx, r.name, ids...)
+	if err != nil {
+		return err
+	}
+	for _, kept := range page.Messages {
+		if kept.Valid.Value == 0 {
+			continue
+		}
+		m, err := client.Unzip(kept.Body)
+		if err == nil {
+			err = r.p.room(&m)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// room prints a message to a room.
+func (p *ximpPrinter) room(m *packet.RoomMessage) error {
+	if p.enough() {
+		return nil
+	}
+	var sender []byte
+	if m.Sender != nil {
+		sender = m.Sender.UserID
+	}
+	return p.print(fmt.Sprintf("%s %s", m.RoomID, orDash(sender)), m.Content)
 }
 
 func oneRoom(fs *pflag.FlagSet) error {

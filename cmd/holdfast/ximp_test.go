@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -116,11 +117,33 @@ func (s *ximpStub) answers(m *packet.Message) []*packet.Message {
 			status.Users = append(status.Users, packet.UserStatus{UserID: u.UserID, UserType: u.UserType, Status: int32(3 - i)})
 		}
 		return []*packet.Message{ximpReply(m, packet.Response{QueryStatus: status})}
+	case r.GetMultiInfos != nil:
+		return []*packet.Message{ximpReply(m, packet.Response{GetMultiInfos: s.kept(r.GetMultiInfos)})}
 	case r.Logout != nil:
 		s.got = append(s.got, "logout")
 		return []*packet.Message{ximpReply(m, packet.Response{Logout: &packet.LogoutResponse{}})}
 	}
 	return s.room(m)
+}
+
+// kept answers about a room of which the messages with even numbers are kept.
+func (s *ximpStub) kept(get *packet.GetMultiInfosRequest) *packet.GetMultiInfosResponse {
+	s.got = append(s.got, fmt.Sprint(get.IDs))
+	r := &packet.GetMultiInfosResponse{InfoType: get.InfoType, SParameter: get.SParameter}
+	for _, id := range get.IDs {
+		info := packet.Stored{Valid: packet.Some(uint32(0)), ID: packet.Some(id)}
+		if id%2 == 0 {
+			info.Valid = packet.Some(uint32(1))
+			info.Body = packet.Gzip(packet.Append(nil, numbered(get.SParameter, uint32(id))))
+		}
+		r.Infos = append(r.Infos, info.Info())
+	}
+	return r
+}
+
+// numbered is a message with a number.
+func numbered(room []byte, id uint32) *packet.RoomMessage {
+	return &packet.RoomMessage{RoomID: room, Content: fmt.Append(nil, "m", id), ID: packet.Some(id), MaxID: packet.Some(id)}
 }
 
 func (s *ximpStub) page(get *packet.GetInfoRequest) *packet.GetInfoResponse {
@@ -155,6 +178,16 @@ func (s *ximpStub) room(m *packet.Message) []*packet.Message {
 	switch {
 	case p.Up.Send != nil:
 		s.got = append(s.got, string(p.RoomID)+" "+string(p.Up.Send.Content))
+	case p.Up.Query != nil:
+		down.Query = &packet.RoomAnswer{Room: &packet.Room{RoomID: p.RoomID, MaxID: packet.Some(uint64(4))}}
+		for _, id := range []uint32{4, 5, 9} { // the first came before the answer
+			content := carry(&packet.RoomDown{Payload: packet.RoomNewMessage, New: numbered(p.RoomID, id)})
+			out = append(out, &packet.Message{ID: packet.IDNewMessage, Notify: &packet.Notify{
+				NewMessage: &packet.NewMessage{InfoType: []byte(packet.BoxRoom), Content: content},
+			}})
+		}
+	case string(p.RoomID) == "numbered":
+		down.Join = &packet.RoomJoinAnswer{Room: p.Up.Join.Room}
 	case string(p.RoomID) == "shut":
 		down.Result, down.Reason = 5, []byte("members only")
 	case string(p.RoomID) == "gone":
@@ -222,6 +255,7 @@ func TestXIMP(t *testing.T) {
 		{"chat --to bob -l --expire 5", "a\nb\n", exitOK, "", "", "bob a,bob b", 0},
 		{"chat --to shut -m x", "", exitFailure, "", "the server refused it", "shut x", 0},
 		{"join tearoom -v -C 2 --arg k=v", "", exitOK, "tearoom eve one\ntearoom eve two\n", "", "k=v", 0},
+		{"join numbered -C 6 --since 1", "", exitOK, "m2\nm4\nm5\nm6\nm8\nm9\n", "", "[1 2 3 4],[6 7 8]", 0},
 		{"join shut", "", exitFailure, "", `5 "members only"`, "", 0},
 		{"join gone", "", exitFailure, "", "asks to connect to 192.0.2.7 or 192.0.2.8, port 443", "", 0},
 		{"say tearoom -m hi", "", exitOK, "", "", "tearoom hi", 0},

@@ -82,6 +82,15 @@ type NativeRooms struct {
 	Timeout time.Duration `yaml:"timeout"`
 	// Requests is how many are made at a time, to each. 0 is 16.
 	Requests int `yaml:"requests"`
+	// KeptMessages is how many messages with a number are kept of a room, for clients that have missed some. 0 is 200; -1 keeps none.
+	KeptMessages int `yaml:"kept_messages"`
+	// KeptRoomBytes bounds those of a room, KeptBytes those of all rooms. 0 is 1MiB and 16MiB.
+	KeptRoomBytes Size `yaml:"kept_room_bytes"`
+	KeptBytes     Size `yaml:"kept_bytes"`
+	// KeptFor is how long they are kept. 0 is 5m.
+	KeptFor time.Duration `yaml:"kept_for"`
+	// MaxPull is how many of them a client gets at once. 0 is 100, which is also the most; -1 is none.
+	MaxPull int `yaml:"max_pull"`
 }
 
 // NativeMIOP is what a profile says about MIOP.
@@ -238,6 +247,11 @@ func (r *NativeRooms) check(f *faults) {
 		within(f, "ximp.rooms.timeout", r.Timeout, 10*time.Millisecond, maxRoomTimeout)
 	}
 	within(f, "ximp.rooms.requests", r.Requests, 0, 1000)
+	within(f, "ximp.rooms.kept_messages", r.KeptMessages, -1, 10_000)
+	within(f, "ximp.rooms.kept_room_bytes", r.KeptRoomBytes, 0, 16<<20)
+	within(f, "ximp.rooms.kept_bytes", r.KeptBytes, 0, 16<<30)
+	within(f, "ximp.rooms.kept_for", r.KeptFor, 0, maxPatience)
+	within(f, "ximp.rooms.max_pull", r.MaxPull, -1, 100)
 }
 
 func (m *NativeMIOP) check(f *faults) {
