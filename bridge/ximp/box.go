@@ -37,6 +37,7 @@ type entry struct {
 	sent     int64 // when it was published, in ms since 1970
 	packetID broker.PacketID
 	qos      broker.QoS
+	recall   recall
 }
 
 // box is an inbox.
@@ -105,14 +106,23 @@ func (b *box) newest() int64 {
 	return b.entries[len(b.entries)-1].id
 }
 
-// takeBelow takes out what the client has said that it has, by asking for start.
+// takeBelow takes out what the client has said that it has, by asking for start. What is withdrawn stays until the client has the recall, too.
 func (bs *boxes) takeBelow(k kind, start int64) []entry {
 	b := &bs.box[k]
 	n := b.from(start)
 	if n == 0 {
 		return nil
 	}
-	taken := slices.Clone(b.entries[:n])
+	var held []entry
+	taken := slices.DeleteFunc(slices.Clone(b.entries[:n]), func(e entry) bool {
+		if e.recall.by < start {
+			return false
+		}
+		held = append(held, e)
+		return true
+	})
+	n = len(taken)
+	copy(b.entries[n:], held)
 	clear(b.entries[:n])
 	b.entries = b.entries[n:]
 	if len(b.entries) == 0 {
@@ -191,9 +201,18 @@ func queryOf(k kind, start int64, offset int32) query {
 }
 
 // page returns what answers q, in its order, and takes out what it meets for which gone is true: only that, so that a pull looks at
-// no more than it gives and what no later one has to look at.
+// no more than it gives and what no later one has to look at. What is withdrawn is left out, and stays.
 func (bs *boxes) page(k kind, q query, gone func(*entry) bool) (es, taken []entry) {
 	b := &bs.box[k]
+	met := false // one that is gone
+	look := func(e *entry) {
+		switch {
+		case gone(e):
+			met = true
+		case e.recall.by == 0:
+			es = append(es, *e)
+		}
+	}
 	lo := 0
 	if !q.whole && q.start > 0 {
 		lo = b.from(q.start)
@@ -204,18 +223,15 @@ func (bs *boxes) page(k kind, q query, gone func(*entry) bool) (es, taken []entr
 			lo = len(b.entries)
 		}
 		for hi = lo; lo > 0 && len(es) < q.n; {
-			if lo--; !gone(&b.entries[lo]) {
-				es = append(es, b.entries[lo])
-			}
+			lo--
+			look(&b.entries[lo])
 		}
 	} else {
 		for ; hi < len(b.entries) && len(es) < q.n; hi++ {
-			if !gone(&b.entries[hi]) {
-				es = append(es, b.entries[hi])
-			}
+			look(&b.entries[hi])
 		}
 	}
-	if hi-lo > len(es) {
+	if met {
 		taken = bs.cut(b, lo, hi, gone)
 	}
 	return es, taken

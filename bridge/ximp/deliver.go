@@ -17,6 +17,9 @@ const (
 	propType   = "x-msg-type"   // the product's type, decimal; default packet.TypePlain
 	propFrom   = "from"         // the sender's id
 	propRoomID = "x-room-msgid" // the message's number in the room, decimal
+	propSN     = "x-msg-sn"     // the publisher's number of the message, decimal
+
+	propRecallSN = "x-recall-sn" // of a recall: that number of the message withdrawn; see recall.go
 )
 
 // idEpoch and idsASecond make the ids of Sessions that do not number their messages, on the scale of those that do.
@@ -52,7 +55,11 @@ func (c *conn) Deliver(d *broker.Delivery) broker.Verdict {
 	if c.boxes == nil {
 		c.boxes = new(boxes)
 	}
-	c.boxes.add(k, entry{id: id, msg: m.Keep(), sent: sent, packetID: d.PacketID, qos: d.QoS})
+	e := entry{id: id, msg: m.Keep(), sent: sent, packetID: d.PacketID, qos: d.QoS, recall: recallOf(m)}
+	if c.boxes.box[k].withdraw(&e) {
+		count(&c.ls.srv.stats.withdrawn)
+	}
+	c.boxes.add(k, e)
 	c.newest[k] = max(c.newest[k], id)
 	c.wantAttention()
 	return broker.Sent

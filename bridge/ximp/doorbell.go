@@ -18,11 +18,11 @@ func (c *conn) bellDue(k kind) time.Duration {
 	b := &c.boxes.box[k]
 	l := &b.bell
 	switch {
-	case len(b.entries) == 0, c.web && k == public:
+	case b.lastShown() < 0, c.web && k == public:
 		return 0
 	case l.rung != 0:
 		return l.at + c.ls.srv.cfg.RingRepeat
-	case b.newest() <= l.told:
+	case b.entries[b.lastShown()].id <= l.told:
 		return 0
 	case k == public && l.at == 0:
 		l.at = c.nc.Now() + c.spread()
@@ -52,17 +52,19 @@ func (c *conn) ring() {
 	}
 }
 
-// toRing is the message for which the doorbell is to be rung: the newest, or for a web client the next one. mu is held.
+// toRing is the message for which the doorbell is to be rung: the newest, or for a web client the next one. There is one that is shown.
+// mu is held.
 func (c *conn) toRing(k kind) entry {
 	b := &c.boxes.box[k]
 	l := &b.bell
-	e := b.entries[len(b.entries)-1]
+	last := b.lastShown()
+	e := b.entries[last]
 	if c.web {
-		at := min(b.from(l.told+1), len(b.entries)-1)
+		at := b.shownFrom(b.from(l.told + 1))
 		if l.rung != 0 { // again
-			at = min(b.from(l.rung), len(b.entries)-1)
+			at = b.shownFrom(b.from(l.rung))
 		}
-		e = b.entries[at]
+		e = b.entries[min(at, last)]
 	}
 	l.rung, l.at = e.id, c.nc.Now()
 	l.told = max(l.told, e.id)

@@ -175,13 +175,10 @@ func (c *conn) infoOf(e *entry) (packet.Info, int) {
 	if !e.msg.Expires.IsZero() {
 		expires = e.msg.Expires.UnixMilli()
 	}
-	body := e.msg.Payload
-	if body == nil {
-		body = []byte{}
-	}
+	body := e.body()
 	s := packet.Stored{
 		ID: packet.Some(e.id), Type: packet.Some(typ), Body: body, Sent: packet.Some(uint64(e.sent)), Expire: packet.Some(uint64(expires)),
-		Box: packet.Some(uint32(0)), SN: packet.Some(uint64(e.id)), To: []byte(c.user), From: []byte(from),
+		Box: packet.Some(uint32(0)), SN: e.trace(), To: []byte(c.user), From: []byte(from),
 	}
 	return s.Info(), len(body) + len(from) + len(c.user) + infoOverhead
 }
@@ -216,7 +213,7 @@ func (c *conn) acknowledge(es []entry) {
 func (c *conn) ringAgain(k kind) {
 	c.mu.Lock()
 	var e entry
-	if c.boxes != nil && len(c.boxes.box[k].entries) > 0 && (!c.web || k != public) {
+	if c.boxes != nil && c.boxes.box[k].lastShown() >= 0 && (!c.web || k != public) {
 		e = c.toRing(k)
 	}
 	c.mu.Unlock()

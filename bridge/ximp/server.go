@@ -29,7 +29,7 @@ type serverStats struct {
 	joinsAdmitted, joinsRefused, joinsFailed, joinsOverflow                   atomic.Uint64
 	quitsTold, quitsFailed, quitsLost                                         atomic.Uint64
 	tooManyApps, tooMany                                                      atomic.Uint64
-	kept, keptEvicted, keptTooLarge, keptFound, keptGone                      atomic.Uint64
+	kept, keptEvicted, keptTooLarge, keptFound, keptGone, withdrawn           atomic.Uint64
 }
 
 // Stats are counters of a Server since its start.
@@ -62,6 +62,7 @@ type Stats struct {
 	KeptFound       uint64 // messages of rooms that clients asked for and got
 	KeptGone        uint64 // that they asked for and that were not there
 	KeptBytes       int    // what is kept, now
+	Withdrawn       uint64 // messages in inboxes that a recall has hidden
 }
 
 // loopState is what the connections of one loop share.
@@ -147,6 +148,7 @@ func (srv *Server) Stats() Stats {
 		JoinsFailed: st.joinsFailed.Load(), JoinsOverflow: st.joinsOverflow.Load(), QuitsTold: st.quitsTold.Load(),
 		QuitsFailed: st.quitsFailed.Load(), QuitsLost: st.quitsLost.Load(), Kept: st.kept.Load(), KeptEvicted: st.keptEvicted.Load(),
 		KeptTooLarge: st.keptTooLarge.Load(), KeptFound: st.keptFound.Load(), KeptGone: st.keptGone.Load(), KeptBytes: srv.rooms.size(),
+		Withdrawn: st.withdrawn.Load(),
 	}
 }
 

@@ -170,6 +170,7 @@ func countXIMP(f *center.Front, st ximp.Stats) {
 	f.Uplinks["denied"] += st.Denied
 	f.Sent["pages"] += st.Pulls
 	f.Sent["doorbells"] += st.Rings
+	f.Sent["recalls"] += st.Withdrawn
 	f.Sent["room_messages"] += st.RoomMessages
 	f.Sent["room_messages_dropped"] += st.Dropped
 	f.Rooms["kept"] += st.Kept
