@@ -41,7 +41,7 @@ type roomUserKey struct {
 // roomUser is what is known of that. It exists while there is something.
 type roomUser struct {
 	key      roomUserKey
-	entry    *RoomEntry // the latest
+	entry    *RoomEntry // what is to be told of the latest connection
 	joined   int        // connections that are in
 	deciding int        // joins of which it is not known yet what becomes of them
 	known    bool       // the product thinks that the user is in, or may
@@ -98,7 +98,7 @@ func (d *roomDesk) ask(key roomUserKey, call *roomCall) bool {
 		u.quit = false
 		d.waitingQuits--
 	}
-	u.entry, call.user = call.entry, u
+	u.entry, call.user = call.entry.quit(), u
 	u.deciding++
 	u.calls = append(u.calls, call)
 	d.waitingJoins++
@@ -136,7 +136,7 @@ func (d *roomDesk) enter(key roomUserKey, e *RoomEntry) {
 		u.quit = false
 		d.waitingQuits--
 	}
-	u.entry, u.known = e, true
+	u.entry, u.known = e.quit(), true
 	u.joined++
 }
 
@@ -263,6 +263,11 @@ func (d *roomDesk) callJoin(call *roomCall) (known bool) {
 	return a.Result == 0
 }
 
+// quit is e without what the client gives when it joins.
+func (e *RoomEntry) quit() *RoomEntry {
+	return &RoomEntry{App: e.App, AppID: e.AppID, Room: e.Room, User: e.User, ClientID: e.ClientID, Remote: e.Remote}
+}
+
 func (d *roomDesk) callQuit(e *RoomEntry) {
 	ctx, cancel := context.WithTimeout(d.ctx, d.timeout)
 	defer cancel()
@@ -270,9 +275,8 @@ func (d *roomDesk) callQuit(e *RoomEntry) {
 		count(&d.stats.quitsLost)
 		return
 	}
-	quit := RoomEntry{App: e.App, AppID: e.AppID, Room: e.Room, User: e.User, ClientID: e.ClientID, Remote: e.Remote}
 	var err error
-	if !d.broker.Contain(func() { err = d.observe.OnRoomQuit(ctx, &quit) }) || err != nil {
+	if !d.broker.Contain(func() { err = d.observe.OnRoomQuit(ctx, e) }) || err != nil {
 		count(&d.stats.quitsFailed)
 		return
 	}

@@ -282,6 +282,29 @@ func TestRoomJoinBounds(t *testing.T) {
 	}
 }
 
+// TestRoomJoinSize: what waits for the product's answer is not large.
+func TestRoomJoinSize(t *testing.T) {
+	p := new(gatekeeper)
+	inBubble(t, withGatekeeper(p), func(s *testServer) {
+		c := s.connect("alice").login("d")
+		large := joinOf("r")
+		large.Join.UserData = make([]byte, maxJoinSize+1)
+		many := joinOf("r")
+		many.Join.Room = &packet.Room{RoomID: []byte("r"), Properties: make([]packet.RoomPair, 300)}
+		for _, up := range []*packet.RoomUp{large, many} {
+			if d := c.room("r", up); d.Result != resultDenied {
+				t.Errorf("got result %d, want %d", d.Result, resultDenied)
+			}
+		}
+		p.want(t, "too much is given")
+		fits := joinOf("r")
+		fits.Join.UserData = make([]byte, maxJoinSize)
+		if d := c.room("r", fits); d.Result != 0 {
+			t.Errorf("as much as there may be: got result %d, want 0", d.Result)
+		}
+	})
+}
+
 // TestRoomQuitBound: quits that there is no room for are counted.
 func TestRoomQuitBound(t *testing.T) {
 	p := &gatekeeper{quit: func(ctx context.Context, _ *RoomEntry) error { <-ctx.Done(); return nil }}

@@ -22,6 +22,11 @@ func (c *conn) joinRoom(sn uint64, id []byte, r *packet.RoomJoinRequest) {
 		c.answerJoin(sn, id, c.becomeMember(name))
 		return
 	}
+	if joinSize(r) > maxJoinSize {
+		count(&c.ls.srv.stats.joinsRefused)
+		c.answerJoin(sn, id, RoomAnswer{Result: resultDenied, Reason: "too many arguments"})
+		return
+	}
 	call := &roomCall{c: c, sn: sn, entry: c.roomEntry(name, r), until: c.nc.Now() + desk.timeout, deadline: time.Now().Add(desk.timeout)}
 	if c.rare != nil && len(c.rare.joins) >= maxJoining || !desk.ask(roomUserKey{c.roomKey(name), c.user}, call) {
 		count(&c.ls.srv.stats.joinsOverflow)
@@ -31,6 +36,20 @@ func (c *conn) joinRoom(sn uint64, id []byte, r *packet.RoomJoinRequest) {
 	m := c.more()
 	m.joins = append(m.joins, call)
 	c.arm()
+}
+
+// maxJoinSize bounds what a client gives when it joins, in bytes, while that waits to be decided.
+const maxJoinSize = 16 << 10
+
+// joinSize is what it takes, about.
+func joinSize(r *packet.RoomJoinRequest) int {
+	size := len(r.UserData)
+	if r.Room != nil {
+		for i := range r.Room.Properties {
+			size += len(r.Room.Properties[i].Key) + len(r.Room.Properties[i].Value) + 64
+		}
+	}
+	return size
 }
 
 // roomEntry is what hooks are told of the client.
