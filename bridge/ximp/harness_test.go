@@ -43,6 +43,9 @@ type testServer struct {
 	ending  sync.WaitGroup // of a shutdown that a test has begun
 }
 
+// pass lets d go by in a bubble, where that takes no time.
+func pass(d time.Duration) { time.Sleep(d) }
+
 // inBubble has f run with a server over memory, on a clock of its own.
 func inBubble(t *testing.T, cfg setup, f func(s *testServer)) {
 	synctest.Test(t, func(t *testing.T) {

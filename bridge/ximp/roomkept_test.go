@@ -232,7 +232,7 @@ func TestKeptTime(t *testing.T) {
 		s.publishMessage(s.withProps(&broker.Message{TopicName: "group/r", Payload: []byte("2"), Expires: time.Now().Add(10 * time.Second)}, "from", "bob", "x-room-msgid", "2"))
 		c.wantFetch("at once", "r", []int64{1, 2}, "1:1 2:2", 2)
 		c.close()
-		time.Sleep(30 * time.Second)
+		pass(30 * time.Second)
 		if got := s.ximp.rooms.known.Load(); got != 1 {
 			t.Errorf("%d rooms are known, want the one with numbers", got)
 		}
@@ -240,10 +240,10 @@ func TestKeptTime(t *testing.T) {
 		c = s.connect("alice").login("d")
 		c.room("r", joinOf("r"))
 		c.wantFetch("back", "r", []int64{1, 2, 3}, "1:1 2 3:3", 3)
-		time.Sleep(30 * time.Second)
+		pass(30 * time.Second)
 		c.wantFetch("the first is too old", "r", []int64{1, 2, 3}, "1 2 3:3", 3)
 		c.close()
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		if got, known, bytes := s.ximp.Stats(), s.ximp.rooms.known.Load(), s.ximp.rooms.kept.Len(); got.KeptBytes != 0 || known != 0 || bytes != 0 {
 			t.Errorf("got %d bytes of %d messages in %d rooms, want none", got.KeptBytes, bytes, known)
 		}

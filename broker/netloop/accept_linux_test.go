@@ -96,7 +96,9 @@ func TestCloseDoor(t *testing.T) {
 		d := ln.door
 		if resting {
 			d.loop.call(func() { d.pause = acceptPauseMax; d.rest(unix.EMFILE) })
-			receive(t, failed, "OnError")
+			if err := receive(t, failed, "OnError"); !errors.Is(err, unix.EMFILE) {
+				t.Errorf("got %v, want EMFILE", err)
+			}
 		}
 		ln.Close()
 		again, err := net.Listen("tcp", ln.Addr().String())
