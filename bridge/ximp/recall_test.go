@@ -9,6 +9,7 @@ import (
 
 	"github.com/holdfast-mqtt/holdfast/bridge/ximp/packet"
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/storage/badger"
 )
 
 // recallSN publishes, as bob, the recall of the message to a topic that has this number of its publisher.
@@ -127,6 +128,33 @@ func TestRecallAgain(t *testing.T) {
 		c = s.connect("alice").login("d")
 		c.wantBox("on the last connection", packet.BoxPeer, 0, "100 c")
 	})
+}
+
+// TestRecallRestart: nor does a restart of the node bring back what is withdrawn.
+func TestRecallRestart(t *testing.T) {
+	dir := t.TempDir()
+	var ids []int64
+	for i := range 3 {
+		st, err := badger.Open(t.Context(), badger.Options{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := newServer(t, setup{broker: broker.Config{Store: st}})
+		c := s.connect("alice").login("d")
+		if i == 0 {
+			s.publish("user/alice", "a", 1, "from", "bob", "x-msg-sn", "1")
+			s.publish("user/alice", "b", 1, "from", "bob", "x-msg-sn", "2")
+			ids = c.wantBox("before", packet.BoxPeer, 0, "100 a 1", "100 b 2")
+			s.recallSN("user/alice", "1")
+		}
+		c.wantBox(fmt.Sprint("start ", i), packet.BoxPeer, 0, "100 b 2", fmt.Sprint("10000 ", ids[0], " 1"))
+		c.wantBox(fmt.Sprint("start ", i, ", has the message, not the recall"), packet.BoxPeer, ids[1], "100 b 2", fmt.Sprint("10000 ", ids[0], " 1"))
+		c.close()
+		s.shutdown()
+		if err := st.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // TestRecallBroadcast: what everybody got can be withdrawn as well.
