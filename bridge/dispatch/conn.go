@@ -25,6 +25,7 @@ const (
 type conn struct {
 	srv  *Server
 	done bool // it is being closed
+	need int  // bytes of the request, once its header has come
 }
 
 // OnOpen implements netloop.Handler.
@@ -35,7 +36,7 @@ func (c *conn) OnData(nc *netloop.Conn, data []byte) (consumed int) {
 	if c.done {
 		return len(data)
 	}
-	r, whole, err := read(data)
+	r, whole, err := c.read(data)
 	switch {
 	case err != nil:
 		c.srv.stats.malformed.Add(1)
@@ -86,33 +87,45 @@ var (
 	errEncoding = errors.New("body has no length")
 )
 
-// read looks for a request at the beginning of b. whole is false while it is not complete.
-func read(b []byte) (r request, whole bool, err error) {
+// read looks for the request in what has come. whole is false while it is not complete. The header is looked at when it has come, and
+// again when the body has, not for each piece of that.
+func (c *conn) read(b []byte) (r request, whole bool, err error) {
+	if len(b) < c.need {
+		return r, false, nil
+	}
+	r, c.need, err = read(b)
+	return r, err == nil && c.need > 0 && c.need <= len(b), err
+}
+
+// read looks for a request at the beginning of b. size is how long it is, with its body; 0 while that is not known. r is empty while it is
+// not complete.
+func read(b []byte) (r request, size int, err error) {
 	end := bytes.Index(b[:min(len(b), maxRequest)], []byte("\r\n\r\n"))
 	if end < 0 {
 		if len(b) >= maxRequest {
 			err = errTooLong
 		}
-		return r, false, err
+		return r, 0, err
 	}
 	end += 4
 	h, err := http.ReadRequest(bufio.NewReaderSize(bytes.NewReader(b[:end]), 512))
 	switch {
 	case err != nil:
-		return r, false, err
+		return r, 0, err
 	case h.ContentLength < 0:
-		return r, false, errEncoding
+		return r, 0, errEncoding
 	case h.ContentLength > int64(maxRequest-end):
-		return r, false, errTooLong
-	case h.ContentLength > int64(len(b)-end):
-		return r, false, nil
+		return r, 0, errTooLong
+	}
+	if size = end + int(h.ContentLength); size > len(b) {
+		return r, size, nil
 	}
 	r = request{method: h.Method, path: h.URL.Path, query: h.URL.RawQuery}
 	contentType, _, _ := strings.Cut(h.Header.Get("Content-Type"), ";")
 	if strings.EqualFold(strings.TrimSpace(contentType), "application/x-www-form-urlencoded") {
-		r.form = string(b[end : end+int(h.ContentLength)])
+		r.form = string(b[end:size])
 	}
-	return r, true, nil
+	return r, size, nil
 }
 
 // answer is the whole response to a request.

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -169,6 +170,34 @@ func TestTimeout(t *testing.T) {
 	})
 }
 
+// A header is read once, however its body trickles in.
+func TestHeaderIsReadOnce(t *testing.T) {
+	var b bytes.Buffer
+	b.WriteString("POST /get HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n")
+	for b.Len() < maxRequest/2 {
+		b.WriteString("a:b\r\n")
+	}
+	b.WriteString("\r\n")
+	head := b.Len()
+	b.Write(make([]byte, 1000))
+	var c conn
+	if _, whole, err := c.read(b.Bytes()[:head]); whole || err != nil {
+		t.Fatalf("got %t and %v, want that more is waited for", whole, err)
+	}
+	n := head
+	if got := testing.AllocsPerRun(500, func() {
+		n++
+		if _, whole, err := c.read(b.Bytes()[:n]); whole || err != nil {
+			t.Fatalf("%d bytes: got %t and %v, want that more is waited for", n, whole, err)
+		}
+	}); got != 0 {
+		t.Errorf("got %v allocations for a byte of the body, want none", got)
+	}
+	if r, whole, err := c.read(b.Bytes()); !whole || err != nil || r.path != "/get" {
+		t.Errorf("got %+v, %t and %v, want the request", r, whole, err)
+	}
+}
+
 // A connection that waits does not hold up the end.
 func TestShutdown(t *testing.T) {
 	eachEngine(t, func(t *testing.T, portable bool) {
@@ -237,7 +266,8 @@ func FuzzRequest(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, whole, err := read(b)
+		r, size, err := read(b)
+		whole := size > 0 && size <= len(b)
 		if whole == (err != nil) && whole {
 			t.Fatalf("%q is whole, and %v", b, err)
 		}
@@ -247,8 +277,8 @@ func FuzzRequest(f *testing.F) {
 		if answer := srv.answer(&r); !strings.HasPrefix(answer, "HTTP/1.1 200 OK\r\n") {
 			t.Errorf("%q: got %q", b, answer)
 		}
-		if again, ok, err := read(append(b, "GET /"...)); again != r || !ok || err != nil {
-			t.Errorf("%q with more: got %+v, %t, %v, want %+v", b, again, ok, err, r)
+		if again, n, err := read(append(b, "GET /"...)); again != r || n != size || err != nil {
+			t.Errorf("%q with more: got %+v of %d bytes, %v, want %+v of %d", b, again, n, err, r, size)
 		}
 	})
 }
