@@ -77,6 +77,7 @@ type rare struct {
 	futile  futility
 	rooms   map[string]*room // by topic
 	joins   []*roomCall      // that are being decided, in order
+	asked   int              // joins that the desk has not done with
 	gather  time.Duration    // room messages are gathered until then
 }
 
@@ -90,7 +91,7 @@ func (c *conn) more() *rare {
 
 // relax gives that back when there is nothing left of it.
 func (c *conn) relax() {
-	if r := c.rare; r != nil && r.meter == nil && r.paused == 0 && len(r.waiting) == 0 && len(r.rooms) == 0 && len(r.joins) == 0 && r.futile.n == 0 {
+	if r := c.rare; r != nil && r.meter == nil && r.paused == 0 && len(r.waiting) == 0 && len(r.rooms) == 0 && r.asked == 0 && r.futile.n == 0 {
 		c.rare = nil
 	}
 }

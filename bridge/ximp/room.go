@@ -136,6 +136,9 @@ func (c *conn) leaveRooms() {
 		}
 		c.ls.srv.rooms.release(r.shared)
 	}
+	for _, call := range c.rare.joins {
+		call.dropped.Store(true)
+	}
 	c.rare.rooms, c.rare.joins = nil, nil
 }
 

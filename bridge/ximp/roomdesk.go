@@ -3,6 +3,7 @@ package ximp
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
@@ -61,6 +62,7 @@ type roomCall struct {
 	user     *roomUser
 	until    time.Duration // when it is too late, on the loop's clock
 	deadline time.Time     // the same
+	dropped  atomic.Bool   // nobody wants the answer any more
 	answer   RoomAnswer
 	failed   bool
 }
@@ -243,12 +245,12 @@ func (d *roomDesk) serve(u *roomUser) {
 	d.look(u)
 }
 
-// callJoin asks the hook, unless it is too late. It returns true if the product may think that the user is in now.
+// callJoin asks the hook, unless it is too late or nobody wants to know. It returns true if the product may think that the user is in now.
 func (d *roomDesk) callJoin(call *roomCall) (known bool) {
 	call.failed, call.answer = true, RoomAnswer{Result: resultDenied, Reason: "try again later"}
 	ctx, cancel := context.WithDeadline(d.ctx, call.deadline)
 	defer cancel()
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || call.dropped.Load() {
 		return false
 	}
 	var a RoomAnswer

@@ -42,6 +42,7 @@ type RoomAnswer struct {
 type RoomAdmitter interface {
 	// OnRoomJoin is called beside the loops, by a bounded number of goroutines, and may block until ctx ends. It is asked about
 	// each join, also of a client that is in the room already or a second connection of its user: an answer must not depend on that.
+	// It is not asked about a client that has quit or gone meanwhile.
 	// An error and a panic refuse the join with result 1, and so does an answer that comes late; a user who was admitted too late is said to
 	// have quit. Calls about one user in one room come one after another, in order. e does not change.
 	OnRoomJoin(ctx context.Context, e *RoomEntry) (RoomAnswer, error)

@@ -282,6 +282,43 @@ func TestRoomJoinBounds(t *testing.T) {
 	}
 }
 
+// TestRoomJoinAndQuit: a client that quits rooms about which nobody could be asked yet does not get more than its part of what may
+// wait, and the product is not asked about those any more.
+func TestRoomJoinAndQuit(t *testing.T) {
+	var free chan struct{}
+	p := &gatekeeper{join: func(context.Context, *RoomEntry) (RoomAnswer, error) { <-free; return RoomAnswer{}, nil }}
+	cfg := withGatekeeper(p)
+	cfg.ximp.RoomWorkers, cfg.ximp.MaxRoomJoins = 1, 2*maxJoining
+	inBubble(t, cfg, func(s *testServer) {
+		free = make(chan struct{})
+		alice, bob, carol := s.connect("alice").login("d"), s.connect("bob").login("d"), s.connect("carol").login("d")
+		bob.sendRoom("r", joinOf("r")) // the hook is busy with that
+		synctest.Wait()
+		for i := range 3 * maxJoining {
+			room := fmt.Sprint(i)
+			alice.sendRoom(room, joinOf(room))
+			alice.sendRoom(room, quitOf(room))
+			alice.next()
+			alice.next()
+		}
+		if got := s.ximp.Stats().JoinsOverflow; got != 2*maxJoining {
+			t.Errorf("JoinsOverflow: got %d, want %d", got, 2*maxJoining)
+		}
+		dave := s.connect("dave").login("d")
+		dave.sendRoom("r", joinOf("r"))
+		synctest.Wait()
+		dave.close()
+		carol.sendRoom("r", joinOf("r"))
+		synctest.Wait()
+		close(free)
+		carol.next()
+		p.want(t, "the hook goes on", "+bob r", "+carol r")
+		if d := alice.room("again", joinOf("again")); d.Result != 0 {
+			t.Errorf("later: got result %d, want 0", d.Result)
+		}
+	})
+}
+
 // TestRoomJoinSize: what waits for the product's answer is not large.
 func TestRoomJoinSize(t *testing.T) {
 	p := new(gatekeeper)
@@ -355,10 +392,13 @@ func TestRoomHookOrder(t *testing.T) {
 		wg.Go(func() {
 			for range 40 {
 				c.sendRoom("r", joinOf("r"))
+				if i%2 == 1 { // the others do not wait for their answers
+					c.next()
+				}
 				c.sendRoom("r", quitOf("r"))
-			}
-			for range 80 * (i % 2) { // the others do not wait for their answers
-				c.next()
+				if i%2 == 1 {
+					c.next()
+				}
 			}
 			c.close()
 		})

@@ -8,7 +8,7 @@ import (
 	"github.com/holdfast-mqtt/holdfast/broker/login"
 )
 
-// maxJoining is how many joins of one connection may be being decided.
+// maxJoining is how many joins of one connection may be being decided, those included that it does not want any more.
 const maxJoining = 16
 
 // joinRoom makes the client a member, at once or when that has been decided. Joining twice succeeds.
@@ -28,13 +28,14 @@ func (c *conn) joinRoom(sn uint64, id []byte, r *packet.RoomJoinRequest) {
 		return
 	}
 	call := &roomCall{c: c, sn: sn, entry: c.roomEntry(name, r), until: c.nc.Now() + desk.timeout, deadline: time.Now().Add(desk.timeout)}
-	if c.rare != nil && len(c.rare.joins) >= maxJoining || !desk.ask(roomUserKey{c.roomKey(name), c.user}, call) {
+	if c.rare != nil && c.rare.asked >= maxJoining || !desk.ask(roomUserKey{c.roomKey(name), c.user}, call) {
 		count(&c.ls.srv.stats.joinsOverflow)
 		c.answerJoin(sn, id, RoomAnswer{Result: resultDenied, Reason: "try again later"})
 		return
 	}
 	m := c.more()
 	m.joins = append(m.joins, call)
+	m.asked++
 	c.arm()
 }
 
@@ -70,8 +71,12 @@ func (c *conn) roomEntry(name string, r *packet.RoomJoinRequest) *RoomEntry {
 // onRoomAnswer goes on with a join that has been decided.
 func (c *conn) onRoomAnswer(call *roomCall) {
 	desk, stats := c.ls.srv.desk, &c.ls.srv.stats
+	if c.rare != nil {
+		c.rare.asked--
+	}
 	if !c.takeJoin(call) { // the client has gone, has quit, or has been answered
 		desk.settle(call, false)
+		c.relax()
 		return
 	}
 	in, name := false, call.entry.Room
@@ -129,6 +134,7 @@ func (c *conn) dropJoins(name string) {
 	for _, call := range slices.Clone(c.rare.joins) {
 		if call.entry.Room == name {
 			c.takeJoin(call)
+			call.dropped.Store(true)
 			c.answerJoin(call.sn, []byte(name), RoomAnswer{Result: resultFull, Reason: "quit"})
 		}
 	}
