@@ -18,6 +18,13 @@ const (
 	kinds
 )
 
+// kindSet is a set of inboxes.
+type kindSet uint8
+
+func (s kindSet) has(k kind) bool { return s>>k&1 != 0 }
+
+func (s *kindSet) add(k kind) { *s |= 1 << k }
+
 var boxNames = [kinds]string{packet.BoxPeer, packet.BoxIM, packet.BoxPublic}
 
 // kindOf returns the inbox of that name.

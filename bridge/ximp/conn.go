@@ -40,9 +40,6 @@ type conn struct {
 	transient     bool // the Session ends with the connection
 
 	// owned by the loop
-	state    connState
-	hasApp   bool       // the header has come
-	answered bool       // something has been sent, and so the magic is not due
 	key      packet.Key // of what comes and goes; empty is plaintext
 	tally    tally
 	heard    time.Duration // loop time of the last packet
@@ -53,16 +50,19 @@ type conn struct {
 	session  *broker.Session
 	epoch    uint64
 	rights   *rights // nil if nobody is asked what the client may do
+	rare     *rare   // nil while there is nothing of it
 	uplinks  int32   // publishes that wait for their answer
 	upBytes  int32   // of their packets together
-	pulled   [kinds]bool
-	rare     *rare // nil while there is nothing of it
+	state    connState
+	hasApp   bool    // the header has come
+	answered bool    // something has been sent, and so the magic is not due
+	pulled   kindSet // by the client
 
-	// guarded by mu, which is taken within the Session's lock
+	// guarded by mu, which is taken within the Session's lock; the first ones are where they take no room
+	posted  bool // attention has been posted
+	refused bool // a delivery was refused; Resume is due
+	gone    bool // the connection has ended
 	mu      sync.Mutex
-	posted  bool           // attention has been posted
-	refused bool           // a delivery was refused; Resume is due
-	gone    bool           // the connection has ended
 	boxes   *boxes         // nil while nothing waits
 	newest  [kinds]int64   // the largest id that there ever was, as far as is known
 	lastID  int64          // the id given last, of a Session that does not number

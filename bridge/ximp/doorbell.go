@@ -28,7 +28,7 @@ func (c *conn) bellDue(k kind) time.Duration {
 		l.at = c.nc.Now() + c.spread()
 	}
 	at := max(l.at, 1)
-	if !c.pulled[k] {
+	if !c.pulled.has(k) {
 		at = max(at, c.quiet)
 	}
 	return at

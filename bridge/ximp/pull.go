@@ -101,7 +101,7 @@ func (c *conn) retryPulls() {
 // inboxes have, the newest id that the client is told is that of the newest message which they have: it may go on behind that.
 func (c *conn) pull(p *waitingPull, whole bool) {
 	count(&c.ls.srv.stats.pulls)
-	c.pulled[p.k] = true
+	c.pulled.add(p.k)
 	c.mu.Lock()
 	var es, taken []entry
 	last := c.newest[p.k]
