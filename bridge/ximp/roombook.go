@@ -1,6 +1,7 @@
 package ximp
 
 import (
+	"bytes"
 	"container/list"
 	"strconv"
 	"sync"
@@ -285,11 +286,11 @@ func (b *roomBook) find(r *sharedRoom, id int64, zip func(*keptMessage) []byte) 
 	if view.zip != nil {
 		return view.zip, view.at, true
 	}
-	member = zip(&view)
+	member = bytes.Clone(zip(&view)) // which is in the memory that it was made in
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if r.byID[k.id] == k && k.zip == nil {
-		size := len(member) + keptOverhead
+		size := cap(member) + keptOverhead
 		r.bytes += size - k.size
 		b.bytes += size - k.size
 		k.msg, k.zip, k.size = nil, member, size

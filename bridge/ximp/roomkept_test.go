@@ -210,6 +210,29 @@ func TestKeptPage(t *testing.T) {
 	})
 }
 
+// TestKeptCompressed: all the memory is counted that a message takes once it has been asked for.
+func TestKeptCompressed(t *testing.T) {
+	inBubble(t, setup{}, func(s *testServer) {
+		c := s.connect("alice").login("d")
+		c.room("r", joinOf("r"))
+		for i, n := range []int{10, 1000, 2000, 5000, 9000} {
+			s.publish("group/r", noise(n), 0, "from", "bob", "x-room-msgid", fmt.Sprint(i+1))
+		}
+		c.fetch("r", 1, 2, 3, 4, 5)
+		sum := 0
+		for e := s.ximp.rooms.kept.Front(); e != nil; e = e.Next() {
+			k := e.Value.(*keptMessage)
+			if got := cap(k.zip) + keptOverhead; got > k.size || cap(k.zip) > len(k.zip)*5/4+16 {
+				t.Errorf("message %d takes %d bytes of memory for %d, and counts for %d", k.id, got, len(k.zip), k.size)
+			}
+			sum += k.size
+		}
+		if got := s.ximp.Stats().KeptBytes; got != sum || sum < 17000 {
+			t.Errorf("KeptBytes: got %d, want %d", got, sum)
+		}
+	})
+}
+
 // noise is a text that does not get shorter by compression.
 func noise(n int) string {
 	b := make([]byte, n)
