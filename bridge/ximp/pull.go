@@ -112,6 +112,7 @@ func (c *conn) pull(p *waitingPull, whole bool) {
 		gone := c.expired()
 		es, taken = c.boxes.page(p.k, p.query, gone)
 		taken = append(taken, c.boxes.sweep(p.k, gone)...)
+		taken = append(taken, c.boxes.takeWithdrawn(p.k, taken)...)
 		b := &c.boxes.box[p.k]
 		if !whole {
 			last = max(last, b.newest())

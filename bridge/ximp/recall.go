@@ -1,6 +1,7 @@
 package ximp
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,7 +20,7 @@ import (
 // device is told what the payload says, whether the message is still there or not.
 //
 // A withdrawn message stays in the inbox, where it is not shown, until the recall is acknowledged. So when both are delivered again on
-// another connection, or after a restart, they find each other again.
+// another connection, or after a restart, they find each other again. A recall that expires takes it along.
 
 // recall is what an entry has to do with that.
 type recall struct {
@@ -93,6 +94,22 @@ func (b *box) withdrawnBy(e *entry) int {
 		return i
 	}
 	return -1
+}
+
+// takeWithdrawn takes out the messages that those of the recalls have withdrawn which leave because they have expired: there is nobody else
+// to say on another connection that they are not to be shown.
+func (bs *boxes) takeWithdrawn(k kind, expired []entry) []entry {
+	var recalls []int64
+	for i := range expired {
+		if e := &expired[i]; e.recall.is {
+			recalls = append(recalls, e.id)
+		}
+	}
+	if recalls == nil {
+		return nil
+	}
+	b := &bs.box[k]
+	return bs.cut(b, 0, len(b.entries), func(e *entry) bool { return e.recall.by != 0 && slices.Contains(recalls, e.recall.by) })
 }
 
 // shownFrom returns the place of the first entry that is shown, from i on; the number of entries if there is none.

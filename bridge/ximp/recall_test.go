@@ -201,3 +201,24 @@ func TestRecallRings(t *testing.T) {
 		c.quiet()
 	})
 }
+
+// TestRecallExpires: a recall that expires before its message leaves that withdrawn, on other connections too.
+func TestRecallExpires(t *testing.T) {
+	inBubble(t, setup{}, func(s *testServer) {
+		c := s.connect("alice").login("d")
+		for _, sn := range []string{"1", "2", "3"} {
+			s.publish("user/alice", sn, 1, "from", "bob", "x-msg-sn", sn)
+		}
+		ids := c.wantBox("before", packet.BoxPeer, 0, "100 1 1", "100 2 2", "100 3 3")
+		for _, sn := range []string{"1", "3"} {
+			m := &broker.Message{TopicName: "user/alice", QoS: 1, Expires: time.Now().Add(time.Minute)}
+			s.publishMessage(s.withProps(m, "from", "bob", "x-msg-type", recallType, "x-recall-sn", sn))
+		}
+		c.wantBox("withdrawn", packet.BoxPeer, 0, "100 2 2", fmt.Sprint("10000 ", ids[0], " 1"), fmt.Sprint("10000 ", ids[2], " 3"))
+		time.Sleep(2 * time.Minute)
+		c.wantBox("expired", packet.BoxPeer, 0, "100 2 2")
+		c.close()
+		c = s.connect("alice").login("d")
+		c.wantBox("on another connection", packet.BoxPeer, 0, "100 2 2")
+	})
+}
