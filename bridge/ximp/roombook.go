@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/holdfast-mqtt/holdfast/bridge/ximp/packet"
 	"github.com/holdfast-mqtt/holdfast/broker"
 )
 
@@ -121,7 +122,7 @@ func (b *roomBook) Passes(a *broker.App, m *broker.Message) {
 	if older := r.byID[id]; older != nil { // the product has published it again
 		b.drop(older)
 	}
-	if b.most < 1 || k.size > min(b.mostRoom, b.mostBytes) {
+	if b.most < 1 || k.size > min(b.mostRoom, b.mostBytes) || m.Size()+infoOverhead > packet.MaxPage {
 		count(&b.stats.keptTooLarge)
 		return
 	}

@@ -233,6 +233,22 @@ func TestKeptCompressed(t *testing.T) {
 	})
 }
 
+// TestKeptOversized: a message that is too large to be delivered is not kept either: clients end a connection on which it comes.
+func TestKeptOversized(t *testing.T) {
+	inBubble(t, setup{}, func(s *testServer) {
+		c := s.connect("alice").login("d")
+		c.room("r", joinOf("r"))
+		s.publish("group/r", noise(packet.MaxPage), 0, "from", "bob", "x-room-msgid", "1")
+		s.publish("group/r", noise(packet.MaxPage-1000), 0, "from", "bob", "x-room-msgid", "2")
+		if got, last := c.fetch("r", 1); len(got) != 1 || got[0] != "1" || last != 2 {
+			t.Errorf("got %.20q and %d, want that 1 is gone, and 2", got, last)
+		}
+		if got := s.ximp.Stats(); got.KeptTooLarge != 1 || got.Kept != 1 {
+			t.Errorf("got %d too large and %d kept, want 1 and 1", got.KeptTooLarge, got.Kept)
+		}
+	})
+}
+
 // noise is a text that does not get shorter by compression.
 func noise(n int) string {
 	b := make([]byte, n)
