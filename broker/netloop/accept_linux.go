@@ -78,7 +78,7 @@ func (d *door) close() {
 	watched := d.loop.call(func() {
 		if _, ok := d.loop.poller.doors[d.number]; ok {
 			delete(d.loop.poller.doors, d.number)
-			_ = d.control(unix.EPOLL_CTL_DEL, 0) // nothing can be wrong with it
+			_ = d.control(unix.EPOLL_CTL_DEL, 0) // fails if it rests
 		}
 		d.closeFD()
 	})
@@ -155,16 +155,25 @@ func (d *door) rest(err error) {
 	if err != nil {
 		d.pause = min(2*pause, acceptPauseMax)
 	}
-	if d.control(unix.EPOLL_CTL_MOD, 0) != nil {
-		return // it stays watched, and is asked again at once
+	// Not watched for nothing: epoll tells of EPOLLERR and EPOLLHUP all the same.
+	if d.control(unix.EPOLL_CTL_DEL, 0) != nil {
+		return // it rests already
 	}
+	d.wakeLater(err, pause)
+}
+
+// wakeLater has the loop watch the door again, as rest says.
+func (d *door) wakeLater(err error, pause time.Duration) {
 	d.ln.engine.goUnlessClosing(func() {
 		if err != nil && !d.ln.failed(err, pause) || !d.ln.engine.gate.pass(d.ln.done) {
 			return
 		}
 		d.loop.PostFunc(func() {
-			if d.fd >= 0 {
-				_ = d.control(unix.EPOLL_CTL_MOD, unix.EPOLLIN) // as it has been
+			if d.fd < 0 {
+				return
+			}
+			if err := d.control(unix.EPOLL_CTL_ADD, unix.EPOLLIN); err != nil && !errors.Is(err, unix.EEXIST) { // the kernel has no room
+				d.wakeLater(err, acceptPauseMax)
 			}
 		})
 	})

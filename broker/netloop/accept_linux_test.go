@@ -67,7 +67,10 @@ func TestAcceptError(t *testing.T) {
 	ln, opened, failed := doorOf(t)
 	d := ln.door
 	for range 3 {
-		d.loop.call(func() { d.rest(unix.EMFILE) })
+		d.loop.call(func() {
+			_ = d.control(unix.EPOLL_CTL_ADD, unix.EPOLLIN) // if it rests still
+			d.rest(unix.EMFILE)
+		})
 		if err := receive(t, failed, "OnError"); !errors.Is(err, unix.EMFILE) {
 			t.Errorf("got %v, want EMFILE", err)
 		}
