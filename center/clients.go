@@ -3,6 +3,7 @@ package center
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
@@ -62,7 +63,11 @@ func (s *Server) kick(w http.ResponseWriter, r *http.Request) {
 // kickOf is what a request asks for.
 func kickOf(r *http.Request) (k Kicked, err error) {
 	k.App = broker.DefaultApp
-	for name, values := range r.URL.Query() {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return k, errors.New("the query cannot be read: " + err.Error())
+	}
+	for name, values := range query {
 		switch v := values[0]; {
 		case len(values) > 1:
 			return k, errors.New("parameter " + strconv.Quote(name) + " is there more than once")

@@ -44,6 +44,7 @@ func TestKick(t *testing.T) {
 		{"POST", "?app=live", Ready, 400, `{"code":40001,`, ""},
 		{"POST", "?client_id=x&client_id=y", Ready, 400, `{"code":40001,`, ""},
 		{"POST", "?client_id=x&end_session=maybe", Ready, 400, `{"code":40001,`, ""},
+		{"POST", "?client_id=x&end_session=%zz", Ready, 400, `{"code":40001,`, ""},
 		{"POST", "?client_id=x&ban=true", Ready, 400, `"error":"unknown parameter \"ban\""`, ""},
 		{"GET", "?client_id=x", Ready, 405, `{"code":40501,`, ""},
 		{"POST", "?client_id=x", Starting, 503, `{"code":50301,`, ""},

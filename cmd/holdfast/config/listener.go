@@ -246,6 +246,9 @@ func (l *Listener) origins(value string) error {
 		if err != nil || u.Scheme == "" || u.Host == "" || text != u.Scheme+"://"+u.Host {
 			return fmt.Errorf("origins %q: write https://HOST or https://HOST:PORT, with commas between several", text)
 		}
+		if u.Port() != "" && u.Port() == map[string]string{"http": "80", "https": "443"}[u.Scheme] {
+			return fmt.Errorf("origins %q: leave the port out, as browsers do with the usual one", text)
+		}
 		l.Origins = append(l.Origins, text)
 	}
 	return nil

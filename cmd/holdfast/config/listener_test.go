@@ -72,7 +72,7 @@ func TestParseListener(t *testing.T) {
 		"mqtt://127.0.0.1?proxy=10.1.0.0/99", "mqtt://127.0.0.1?proxy=", "mqtt://127.0.0.1?poxy=::1", "mqtt://127.0.0.1?protocols=ximp", "auto://127.0.0.1?protocols=", "auto://127.0.0.1?protocols=ximp,ximp",
 		"auto://127.0.0.1?protocols=xmpp", "mqtt://127.0.0.1?profile=x", "ximp://127.0.0.1?profile=", "ximp://127.0.0.1/path", "miop://127.0.0.1?client-cert=required", "mqtt://127.0.0.1?a;b",
 		"ws://127.0.0.1?origins=", "ws://127.0.0.1?origins=a.example", "ws://127.0.0.1?origins=https://a.example/", "ws://127.0.0.1?origins=https://u@a.example",
-		"ws://127.0.0.1?origins=*", "mqtt://127.0.0.1?origins=https://a.example", "miop://127.0.0.1?origins=https://a.example",
+		"ws://127.0.0.1?origins=*", "ws://127.0.0.1?origins=https://a.example:443", "ws://127.0.0.1?origins=http://a.example:80", "mqtt://127.0.0.1?origins=https://a.example", "miop://127.0.0.1?origins=https://a.example",
 	} {
 		if got, err := ParseListener(url); err == nil {
 			t.Errorf("ParseListener(%q): got %+v, want an error", url, got)
