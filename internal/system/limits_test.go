@@ -4,8 +4,6 @@ package system
 
 import (
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
@@ -38,20 +36,11 @@ func startLimited(t *testing.T) (n *node, ports []string) {
 // metric returns the value of one line of /metrics.
 func (n *node) metric(t *testing.T, name string) string {
 	t.Helper()
-	r, err := http.Get("http://" + n.api + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Body.Close()
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (.*)$`).FindSubmatch(body)
+	m := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (.*)$`).FindStringSubmatch(n.answer(t, "/metrics"))
 	if m == nil {
 		t.Fatalf("there is no %s in /metrics", name)
 	}
-	return string(m[1])
+	return m[1]
 }
 
 // mosquitto_pub sends 600 lines at once, twice as many as it may in a second. It is slowed, and nothing is lost or out of

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -112,6 +113,21 @@ func startCommand(t testing.TB, cmd *exec.Cmd) *node {
 	n.port = mqttURL.FindStringSubmatch(n.text())[1]
 	n.api = apiURL.FindStringSubmatch(n.text())[1]
 	return n
+}
+
+// answer is what the API answers at a path, with whatever status.
+func (n *node) answer(t *testing.T, path string) string {
+	t.Helper()
+	resp, err := http.Get("http://" + n.api + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if err != nil || len(body) == 0 {
+		t.Errorf("%s: got %q, %v, want an answer", path, body, err)
+	}
+	return string(body)
 }
 
 func (n *node) text() string {

@@ -4,8 +4,6 @@ package system
 
 import (
 	"bytes"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -103,16 +101,7 @@ auth:
 		without("holdfast "+args[0], string(out))
 	}
 	for _, path := range []string{"/metrics", "/readyz", "/healthz", "/v1/store/stats", "/v1/" + secret[:3]} {
-		resp, err := http.Get("http://" + n.api + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(resp.Body)
-		_ = resp.Body.Close()
-		if err != nil || len(body) == 0 {
-			t.Errorf("%s: got %q, %v, want an answer", path, body, err)
-		}
-		without(path, string(body))
+		without(path, n.answer(t, path))
 	}
 
 	for _, name := range []string{"users", "scram", "jwt", "server.key", "native.yaml"} {

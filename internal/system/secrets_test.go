@@ -3,8 +3,6 @@
 package system
 
 import (
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,16 +38,7 @@ func TestSecrets(t *testing.T) {
 		without("mosquitto_pub", out, "")
 	}
 	for _, path := range []string{"/metrics", "/readyz", "/healthz"} {
-		resp, err := http.Get("http://" + n.api + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(resp.Body)
-		_ = resp.Body.Close()
-		if err != nil || len(body) == 0 {
-			t.Errorf("%s: got %q, %v, want an answer", path, body, err)
-		}
-		without(path, string(body), "")
+		without(path, n.answer(t, path), "")
 	}
 	without("log", n.text(), "cannot fetch the keys of tokens")
 
