@@ -129,12 +129,12 @@ func (b *Broker) clampExpiry(seconds uint32) uint32 {
 // connectClean begins a new Session in the place of any older one, which is in RAM.
 func (b *Broker) connectClean(sc *Scratch, c *Connect, done func(Connected)) {
 	s := newSession(c.App, c.ClientID)
-	s.flags |= flagLoading // whoever finds it before it is attached waits
+	s.flags |= flagLoading | flagBeginning // whoever finds it before it is attached waits
 	left := c.App.replace(sc, s)
 	c.App.usage.sessions.Add(1)
 	left.settle(sc)
 	s.mu.Lock()
-	s.flags &^= flagLoading
+	s.flags &^= flagLoading | flagBeginning
 	var next *pendingConnect
 	if s.extra != nil {
 		next, s.extra.connect = s.extra.connect, nil
@@ -197,6 +197,10 @@ func (s *Session) attach(sc *Scratch, c *Connect, present bool, done func(Connec
 	}
 	saving := s.saveConnected(r, done)
 	s.relaxExtra()
+	if s.has(flagKicked) {
+		s.kick(s.has(flagKickedOut))
+	}
+	s.flags &^= flagKicked | flagKickedOut
 	s.unlock(sc)
 	if will != nil {
 		b.publishWill(sc, s, will)

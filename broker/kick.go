@@ -11,21 +11,32 @@ func (b *Broker) Kick(app, clientID string, endSession bool) error {
 	if a == nil {
 		return ErrNoApp
 	}
-	s := a.find(clientID)
+	s := a.lock(clientID)
 	if s == nil {
 		return ErrNotConnected
 	}
-	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.asleep() || s.link == nil {
+	switch {
+	case !s.connected():
 		return ErrNotConnected
+	case s.has(flagBeginning): // its Link is not there yet
+		s.flags |= flagKicked
+		if endSession {
+			s.flags |= flagKickedOut
+		}
+	default:
+		s.kick(endSession)
 	}
+	b.kicked.Add(1)
+	return nil
+}
+
+// kick ends the connection, which there must be.
+func (s *Session) kick(endSession bool) {
 	if endSession {
 		s.expiry = 0
 	}
 	s.link.End(ErrKicked)
-	b.kicked.Add(1)
-	return nil
 }
 
 // lookUp returns the App of that name, or nil.

@@ -165,3 +165,70 @@ func TestKickRace(t *testing.T) {
 	r.connect(t, "c", clean).leave(broker.Leave{Graceful: true})
 	r.wantIdle(t)
 }
+
+// kicker is a hook that has an operator kick c when its Will is published.
+type kicker struct {
+	room *room
+	end  bool
+	errs []error
+}
+
+// ID implements broker.Hook.
+func (*kicker) ID() string { return "kicker" }
+
+// OnPublish implements broker.PublishInterceptor.
+func (k *kicker) OnPublish(*broker.Publication) broker.Interception {
+	k.errs = append(k.errs, k.room.Kick(broker.DefaultApp, "c", k.end))
+	return broker.Pass
+}
+
+// TestKickDuringCleanStart kicks a client in the moment in which it takes over its own connection with a clean start, when the
+// old Session has ended and the new one has no Link yet. The client has a connection all the time.
+func TestKickDuringCleanStart(t *testing.T) {
+	for _, end := range []bool{false, true} {
+		h := &kicker{end: end}
+		h.room = newRoom(t, broker.Config{Hooks: []broker.Hook{h}})
+		h.room.connect(t, "c", expiry(never), will(broker.Will{Message: &broker.Message{TopicName: "will", Payload: []byte("gone")}}))
+		c := h.room.connect(t, "c", clean, expiry(never))
+		if !slices.Equal(h.errs, []error{nil}) {
+			t.Fatalf("end %t: Kick: got %v, want one nil", end, h.errs)
+		}
+		if got := c.link.ended(); !slices.Equal(got, []error{broker.ErrKicked}) {
+			t.Errorf("end %t: the new Link is ended with %v, want %v", end, got, broker.ErrKicked)
+		}
+		c.leave(broker.Leave{Reason: broker.ErrKicked}) // as fronts do
+		if got := h.room.connect(t, "c", expiry(never)).Present; got == end {
+			t.Errorf("end %t: Session Present %t, want %t", end, got, !end)
+		}
+		if got := h.room.Stats().Kicked; got != 1 {
+			t.Errorf("end %t: counted %d, want 1", end, got)
+		}
+	}
+}
+
+// TestKickWhileTakenOver kicks a client that takes over its own connection with clean starts, again and again. It has a connection
+// all the time, and an operator is never told that it has none.
+func TestKickWhileTakenOver(t *testing.T) {
+	r := newRoom(t, broker.Config{})
+	r.connect(t, "c", clean, expiry(never))
+	done := make(chan struct{})
+	var clients sync.WaitGroup
+	clients.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				r.connect(t, "c", clean, expiry(never))
+			}
+		}
+	})
+	for i := range 100_000 {
+		if err := r.Kick(broker.DefaultApp, "c", i%2 == 0); err != nil {
+			t.Errorf("Kick %d: got error %v, want nil", i, err)
+			break
+		}
+	}
+	close(done)
+	clients.Wait()
+}

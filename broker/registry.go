@@ -2,6 +2,7 @@ package broker
 
 import (
 	"hash/maphash"
+	"runtime"
 	"strings"
 	"sync"
 )
@@ -50,6 +51,22 @@ func (a *App) find(clientID string) *Session {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	return sh.m[clientID]
+}
+
+// lock is find, and locks mu. A Session that has ended is none: another may be about to take its place.
+func (a *App) lock(clientID string) *Session {
+	for {
+		s := a.find(clientID)
+		if s == nil {
+			return nil
+		}
+		s.mu.Lock()
+		if !s.has(flagEnded) {
+			return s
+		}
+		s.mu.Unlock() // just being removed or replaced; take another look
+		runtime.Gosched()
+	}
 }
 
 // replace puts s in the place of the Session with its Client Identifier, which
@@ -128,11 +145,13 @@ func (sc *Scratch) forgetGone() {
 
 // Connected tells whether the client of a Client Identifier has a connection in this moment. It does not block.
 func (a *App) Connected(clientID string) bool {
-	s := a.find(clientID)
+	s := a.lock(clientID)
 	if s == nil {
 		return false
 	}
-	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.asleep() && s.link != nil
+	return s.connected()
 }
+
+// connected tells whether the client has a connection, or takes over its own with a clean start in this moment.
+func (s *Session) connected() bool { return !s.asleep() && s.link != nil || s.has(flagBeginning) }

@@ -68,6 +68,9 @@ const (
 	flagFetchRetained                          // unlock shall fetch retained messages
 	flagFetching                               // retained messages are being fetched
 	flagNumberAll                              // QoS 0 deliveries have numbers too
+	flagBeginning                              // a clean start has put it in the place of another, and gives it its Link in a moment
+	flagKicked                                 // that Link is to be ended
+	flagKickedOut                              // and the Session with it
 )
 
 // unlockFlags are what unlock has to do.
