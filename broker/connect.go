@@ -102,7 +102,7 @@ func (s *Session) takeIn(sc *Scratch, c *Connect, done func(Connected)) {
 		// A Session that ends with the connection which is being taken over does not go on:
 		// v5 3.1.2.11.2, v3.1.1 [MQTT-3.1.2-6].
 		s.mu.Unlock()
-		s.app.broker.connectClean(sc, c, done)
+		s.app.broker.connectClean(sc, s, c, done)
 	default:
 		s.attach(sc, c, true, done)
 	}
@@ -126,13 +126,20 @@ func (b *Broker) clampExpiry(seconds uint32) uint32 {
 	return seconds
 }
 
-// connectClean begins a new Session in the place of any older one, which is in RAM.
-func (b *Broker) connectClean(sc *Scratch, c *Connect, done func(Connected)) {
+// connectClean begins a new Session in the place of old.
+func (b *Broker) connectClean(sc *Scratch, old *Session, c *Connect, done func(Connected)) {
 	s := newSession(c.App, c.ClientID)
 	s.flags |= flagLoading | flagBeginning // whoever finds it before it is attached waits
-	left := c.App.replace(sc, s)
+	tx := b.store.Begin()                  // what the older one leaves to others is with them when it is gone
+	left, ok := c.App.replace(sc, old, s)
+	if !ok {
+		b.store.End(tx)
+		b.connect(sc, c, done)
+		return
+	}
 	c.App.usage.sessions.Add(1)
 	left.settle(sc)
+	b.store.End(tx)
 	s.mu.Lock()
 	s.flags &^= flagLoading | flagBeginning
 	var next *pendingConnect
@@ -170,6 +177,10 @@ func (s *Session) attach(sc *Scratch, c *Connect, present bool, done func(Connec
 	b := s.app.broker
 	resumed := c.Rebind && present && s.lostOfLate()
 	will := s.detachOld(sc)
+	var tx Tx
+	if will != nil {
+		tx = b.store.Begin() // it is published and out of the record, or neither
+	}
 	s.link = c.Link
 	epoch := b.epochs.Add(1) // larger than any of the Client Identifier's Sessions before
 	s.epoch.Store(epoch)
@@ -204,6 +215,7 @@ func (s *Session) attach(sc *Scratch, c *Connect, present bool, done func(Connec
 	s.unlock(sc)
 	if will != nil {
 		b.publishWill(sc, s, will)
+		b.store.End(tx)
 	}
 	if saving == nil || saving.early() {
 		done(r)

@@ -40,7 +40,7 @@ func TestCleanStartFindsEnded(t *testing.T) {
 			defer b.Close()
 			sc := b.NewScratch(nil)
 			old := newSession(b.App(DefaultApp), "c")
-			b.App(DefaultApp).replace(sc, old)
+			b.App(DefaultApp).register(old)
 			old.app.usage.sessions.Add(1)
 			old.restore(sc, &SessionRecord{Mailbox: 1, Expiry: 60, SleptAt: 1, Count: c.count, Bytes: c.bytes})
 			wantGauges(t, "before", b.Stats(), c.before)
@@ -102,7 +102,7 @@ func TestScansUnlocked(t *testing.T) {
 	a := b.App(DefaultApp)
 	st.shard = &a.shard("c").mu
 	s := newSession(a, "c")
-	a.replace(sc, s)
+	a.register(s)
 	a.usage.sessions.Add(1)
 	s.live, s.expiry, s.box.id, s.flags = nil, 60, 1, flagStored|flagShared|flagUncounted // it sleeps
 	s.mu.Lock()

@@ -69,34 +69,34 @@ func (a *App) lock(clientID string) *Session {
 	}
 }
 
-// replace puts s in the place of the Session with its Client Identifier, which
-// ends, with all that is stored of it except for what was addressed to the device. Doing so under the
-// shard's lock puts the Store's deletion before anything that s stores.
-func (a *App) replace(sc *Scratch, s *Session) leftovers {
+// replace puts s in the place of old, which ends, with all that is stored of it except for what was addressed to
+// the device. Doing so under the shard's lock puts the Store's deletion before anything that s stores. It returns false, and does
+// nothing, if old has ended or gone to sleep since it was found: what there is of it in the Store is not known any more.
+func (a *App) replace(sc *Scratch, old, s *Session) (left leftovers, ok bool) {
 	sh := a.shard(s.clientID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	var left leftovers
-	if old := sh.m[s.clientID]; old != nil {
-		old.mu.Lock()
-		heir := old.bequeath(s)
-		left = old.retire(sc, ErrTakenOver)
-		if heir {
-			s.setGauges(sc)
-		} else if old.box.id != 0 || old.recorded() {
-			left.erase(old)
-		}
-		old.mu.Unlock()
+	old.mu.Lock()
+	defer old.mu.Unlock()
+	if old.has(flagEnded|flagLoading) || old.asleep() {
+		return leftovers{}, false
+	}
+	heir := old.bequeath(s)
+	left = old.retire(sc, ErrTakenOver)
+	if heir {
+		s.setGauges(sc)
+	} else if old.box.id != 0 || old.recorded() {
+		left.erase(old)
 	}
 	sh.m[s.clientID] = s
-	return left
+	return left, true
 }
 
 // bequeath gives the mailbox to s, if it holds anything: what of it was
 // addressed to the device is still owed. What the client has begun to publish
 // with QoS 2 is forgotten.
 func (s *Session) bequeath(to *Session) bool {
-	if s.has(flagEnded) || s.asleep() || !s.leavesMail() {
+	if !s.leavesMail() {
 		return false
 	}
 	st := s.app.broker.store

@@ -1,0 +1,143 @@
+package broker_test
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/storage/memory"
+)
+
+// TestCleanStartOfWhatChanges has something happen to a Session between the moment in which a clean start finds it and
+// the one in which it takes its place. What was addressed to the device is kept.
+func TestCleanStartOfWhatChanges(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		filter string // of a subscription; "" is none
+		change func(t *testing.T, n *node, d *client)
+	}{
+		{"nothing", "t", func(*testing.T, *node, *client) {}},
+		{"goes to sleep", "t", func(*testing.T, *node, *client) { advance(time.Minute) }},
+		{"leaves RAM", "", func(*testing.T, *node, *client) { advance(time.Minute) }},
+		{"goes to sleep and is woken", "t", func(t *testing.T, n *node, _ *client) {
+			advance(time.Minute)
+			q := n.connect(t, "q")
+			for i := 6; i <= 11; i++ { // it has no room for the last
+				q.publish("inbox/d", itoa(i), 1)
+			}
+			q.detach()
+		}},
+		{"expires", "t", func(*testing.T, *node, *client) { advance(2 * time.Hour) }},
+		{"takes over", "t", func(t *testing.T, n *node, _ *client) { n.connect(t, "d", expiry(3600)) }},
+		{"starts clean", "t", func(t *testing.T, n *node, _ *client) { n.connect(t, "d", clean, expiry(3600)) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := newNode(t, broker.Config{MaxQueuedMessages: 10})
+				d := n.connect(t, "d", expiry(3600))
+				if tt.filter != "" {
+					d.subscribe(tt.filter, 1)
+				}
+				d.detach()
+				p := n.connect(t, "p")
+				p.publishAllWait("inbox/d", 1, 1, 5)
+				found := n.app.FoundForTest("d")
+				tt.change(t, n, d)
+				c := &client{t: t, room: n.room, sc: n.NewScratch(nil), link: newLink()}
+				done := make(chan broker.Connected, 1)
+				n.ConnectCleanForTest(c.sc, found, &broker.Connect{App: n.app, ClientID: "d", CleanStart: true, Link: c.link},
+					func(got broker.Connected) { done <- got })
+				synctest.Wait()
+				c.Connected = <-done
+				if c.Err != nil || c.Present {
+					t.Fatalf("Connect: got error %v, Session Present %t, want nil and false", c.Err, c.Present)
+				}
+				c.s, c.epoch = c.Session, c.Epoch
+				c.s.Start(c.sc, c.epoch)
+				if got := payloads(c.receive()); !slices.Equal(got[:min(5, len(got))], []string{"1", "2", "3", "4", "5"}) {
+					t.Errorf("mail: got %v, want 1 to 5 first", got)
+				}
+				c.detach()
+				p.detach()
+				n.wantIdle(t)
+			})
+		})
+	}
+}
+
+// bracketed is a Store that notes, of what is deleted and added, in which bracket that is.
+type bracketed struct {
+	*memory.Store
+	open, number int
+	calls        []string
+}
+
+func (st *bracketed) note(what string) {
+	in := " outside"
+	if st.open > 0 {
+		in = " in " + itoa(st.number)
+	}
+	st.calls = append(st.calls, what+in)
+}
+
+// Begin implements broker.Store.
+func (st *bracketed) Begin() broker.Tx {
+	if st.open++; st.open == 1 {
+		st.number++
+	}
+	return 0
+}
+
+// End implements broker.Store.
+func (st *bracketed) End(broker.Tx) { st.open-- }
+
+// SaveSession implements broker.Store.
+func (st *bracketed) SaveSession(key broker.SessionKey, r *broker.SessionRecord, c broker.Commit) {
+	st.note("save " + key.ClientID)
+	st.Store.SaveSession(key, r, c)
+}
+
+// DeleteSession implements broker.Store.
+func (st *bracketed) DeleteSession(key broker.SessionKey, mb broker.Mailbox, c broker.Commit) {
+	st.note("delete " + key.ClientID)
+	st.Store.DeleteSession(key, mb, c)
+}
+
+// Append implements broker.Store.
+func (st *bracketed) Append(mb broker.Mailbox, e *broker.Entry, c broker.Commit) {
+	st.note("append " + string(e.Message.Payload))
+	st.Store.Append(mb, e, c)
+}
+
+// TestTakeoverIsTogether takes over the connection of a client that leaves a Will and messages of a Shared Subscription. What
+// is deleted of it, or saved, and what others get are in one bracket: a crash in between must not lose the Will, nor what was
+// acknowledged to its publisher.
+func TestTakeoverIsTogether(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		opts []func(*broker.Connect)
+		want []string
+	}{
+		{"clean start", []func(*broker.Connect){clean}, []string{"delete a in 1", "append 1 in 1", "append gone in 1"}},
+		{"goes on", nil, []string{"save a in 1", "append gone in 1"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			st := &bracketed{Store: memory.New()}
+			r := newRoom(t, broker.Config{Store: st})
+			b := r.connect(t, "b", expiry(never))
+			b.subscribe("will", 1)
+			b.subscribe("$share/g/t", 1)
+			b.detach()
+			a := r.connect(t, "a", expiry(never), will(broker.Will{Message: &broker.Message{TopicName: "will", Payload: []byte("gone"), QoS: 1}}))
+			a.subscribe("$share/g/t", 1)
+			r.connect(t, "p").publishAll("t", 1, 1, 1, broker.Accepted)
+			st.calls, st.number = nil, 0
+			r.connect(t, "a", append(tt.opts, expiry(0))...)
+			if !slices.Equal(st.calls[:min(len(tt.want), len(st.calls))], tt.want) {
+				t.Errorf("the Store is called with %q, want first %q", st.calls, tt.want)
+			}
+		})
+	}
+}
