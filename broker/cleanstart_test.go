@@ -141,3 +141,51 @@ func TestTakeoverIsTogether(t *testing.T) {
 		})
 	}
 }
+
+// slowPages is a Store that answers Loads of small pages later than those of large ones: the last page of a scan comes after what
+// a client reads of its mailbox.
+type slowPages struct {
+	*memory.Store
+	late []func()
+}
+
+// Load implements broker.Store.
+func (st *slowPages) Load(mb broker.Mailbox, after uint64, limit, maxBytes int, done func([]broker.Entry, bool, error)) {
+	if limit < 100 && after != 0 {
+		st.late = append(st.late, func() { st.Store.Load(mb, after, limit, maxBytes, done) })
+		return
+	}
+	st.Store.Load(mb, after, limit, maxBytes, done)
+}
+
+// TestCleanStartLeavesToGroup starts clean, once or twice, with a mailbox that holds mail for the device, which stays, and
+// more than a page of a Shared Subscription's messages, which go to another member.
+func TestCleanStartLeavesToGroup(t *testing.T) {
+	const messages = 200
+	for starts := 1; starts <= 2; starts++ {
+		st := &slowPages{Store: memory.New()}
+		r := newRoom(t, broker.Config{Store: st})
+		a, b, p := r.connect(t, "a", expiry(never)), r.connect(t, "b", expiry(never)), r.connect(t, "p")
+		a.subscribe("$share/g/t", 1)
+		a.detach()
+		p.publishAll("t", 1, 1, messages, broker.Accepted)
+		p.publishAll("inbox/a", 1, 1, 1, broker.Accepted)
+		b.subscribe("$share/g/t", 1)
+		for range starts {
+			a = r.connect(t, "a", clean, expiry(never))
+		}
+		if got := a.link.take(); len(got) != 0 {
+			t.Errorf("%d starts: got %v before the mailbox has been looked through, want nothing", starts, payloads(got))
+		}
+		for len(st.late) > 0 {
+			page := st.late[0]
+			st.late = st.late[1:]
+			page()
+		}
+		wantPayloads(t, "handed on", b.link.take(), 1, messages)
+		wantPayloads(t, "mail", a.link.take(), 1, 1)
+		if st := r.Stats(); st.Queued != messages+1 {
+			t.Errorf("%d starts: got %d messages queued, want %d", starts, st.Queued, messages+1)
+		}
+	}
+}

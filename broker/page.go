@@ -10,7 +10,7 @@ const (
 
 // wantPage has unlock fetch the next page of the mailbox, if there is one.
 func (s *Session) wantPage() {
-	if s.behind() && s.room() && !s.has(flagPaging|flagEnded) {
+	if s.behind() && s.room() && !s.has(flagPaging|flagEnded) && s.extra.scans == 0 {
 		s.flags |= flagPaging | flagFetch
 	}
 }

@@ -85,6 +85,7 @@ func (a *App) replace(sc *Scratch, old, s *Session) (left leftovers, ok bool) {
 	left = old.retire(sc, ErrTakenOver)
 	if heir {
 		s.setGauges(sc)
+		s.awaitScan(&left)
 	} else if old.box.id != 0 || old.recorded() {
 		left.erase(old)
 	}
@@ -109,6 +110,9 @@ func (s *Session) bequeath(to *Session) bool {
 	}
 	to.more().reader = reader{
 		loaded: s.head() - 1, behind: true, sent: s.box.next - 1, dropBefore: s.box.next, logTaken: s.extra.reader.logTaken,
+	}
+	if s.extra.scans > 0 {
+		to.extra.scans, s.extra.heir = 1, to
 	}
 	return true
 }

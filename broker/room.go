@@ -62,7 +62,7 @@ func (s *Session) dropOldest(sc *Scratch, size int) {
 	if b != nil && !s.fits(size) {
 		s.filterQueue(sc, func(it *item) bool { return it.begun() || s.fits(size) }, DropOldest)
 	}
-	if !s.fits(size) && s.persistent() && !s.has(flagPaging|flagLoading) && s.behind() && s.extra.reader.looked()+1 < s.box.next {
+	if !s.fits(size) && s.persistent() && !s.has(flagPaging|flagLoading) && s.behind() && s.extra.scans == 0 && s.extra.reader.looked()+1 < s.box.next {
 		s.flags |= flagPaging | flagMakeRoom
 	}
 }

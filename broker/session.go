@@ -126,6 +126,8 @@ type extra struct {
 	logs       atomic.Int32    // broadcasts whose entries are being stored: if that fails, the log is read again
 	resend     PacketID        // delivery from which repetition goes on; 0 if it is complete
 	reader     reader
+	scans      int      // of the mailbox, for what an older Session leaves to others: it is not read before they are done
+	heir       *Session // has the mailbox now, and waits for them; nil if there are none
 	record     recordState
 	mail       *mailRecord   // that there may be mail; nil if nothing has been recorded since it woke
 	flash      int           // bytes for which it counts among those that may come back soon

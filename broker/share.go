@@ -130,10 +130,37 @@ const scanPage = 64
 // messages of Shared Subscriptions, which are owed to other members.
 type sharedScan struct {
 	app   *App
-	box   Mailbox // 0 is none
-	after uint64  // entries up to this one have been dealt with
-	sent  uint64  // entries up to this one may have been sent to the client
-	erase bool    // the mailbox is deleted afterwards
+	box   Mailbox  // 0 is none
+	after uint64   // entries up to this one have been dealt with
+	sent  uint64   // entries up to this one may have been sent to the client
+	erase bool     // the mailbox is deleted afterwards
+	heir  *Session // has the mailbox now; nil is nobody
+}
+
+// awaitScan has s, whose mailbox is looked through for what it does not owe any more, leave that there until then.
+func (s *Session) awaitScan(left *leftovers) {
+	if left.scan.box != 0 {
+		left.scan.heir = s
+		s.extra.scans++
+	}
+}
+
+// scanned tells that the mailbox has been looked through.
+func (s *Session) scanned() {
+	var todo sessionFlags
+	var heir *Session
+	s.app.broker.withScratch(func(sc *Scratch) {
+		s.mu.Lock()
+		s.extra.scans--
+		if heir = s.extra.heir; heir == nil && !s.has(flagEnded) {
+			s.goOnWaiting(sc)
+		}
+		todo = s.release()
+	})
+	s.carryOut(todo)
+	if heir != nil {
+		heir.scanned()
+	}
 }
 
 // lateScan is a sharedScan that begins when the Session's record has been read and no lock is held any more: a
@@ -168,6 +195,8 @@ func (c sharedScan) run() {
 			c.run()
 		case c.erase:
 			b.store.DeleteMailbox(c.box, nil)
+		case c.heir != nil:
+			c.heir.scanned()
 		}
 	})
 }
