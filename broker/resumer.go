@@ -70,7 +70,7 @@ func (b *Broker) goOn(sessions []*Session) {
 			s.mu.Lock()
 			if !s.has(flagEnded) && !s.asleep() {
 				s.sendReleases(sc)
-				s.pump(sc)
+				s.goOnWaiting(sc)
 			}
 			s.unlock(sc)
 		}

@@ -145,18 +145,18 @@ func (s *Session) dropEntries(sc *Scratch, p pageRequest, es []Entry) {
 }
 
 // goOnWaiting lets publishers in that wait for a Session which is off line, or
-// refuses them; one that is connected is pumped.
+// refuses them; one that is connected is pumped. Those of a QoS 2 publish that is being offered still go on with settle.
 func (s *Session) goOnWaiting(sc *Scratch) {
 	if s.link != nil {
 		s.pump(sc)
 		return
 	}
 	b := s.backlog
-	if b == nil {
+	if b == nil || s.has(flagLoading) {
 		return
 	}
 	s.admit(sc)
-	if b.waiting.len() > 0 && !s.has(flagPaging|flagLoading) {
+	if b.waiting.len() > 0 && !b.waiting.at(0).op.unsettled.Load() && !s.has(flagPaging) {
 		for _, op := range s.refuseWaiting(sc) {
 			op.finish(QuotaExceeded)
 		}

@@ -61,3 +61,40 @@ func TestRoomWhileOffered(t *testing.T) {
 		}
 	})
 }
+
+// TestWokenWhileOffered has a Store that answers at once: a Session that a QoS 2 publish wakes is awake while the publish is
+// still being offered. It takes the message when the receipt is known.
+func TestWokenWhileOffered(t *testing.T) {
+	for _, tt := range []struct {
+		name, topic string
+		room        int
+		want        broker.Result
+	}{
+		{"a device that was never seen", "inbox/d", 10, broker.Accepted},
+		{"a Session that sleeps since the node has started", "t", 10, broker.Accepted},
+		{"one without room", "t", 1, broker.QuotaExceeded},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				st := memory.New()
+				r := newRoom(t, broker.Config{Store: st, MaxQueuedMessages: tt.room})
+				if tt.topic == "t" {
+					d, p := r.connect(t, "d", expiry(never)), r.connect(t, "p")
+					d.subscribe("t", 2)
+					d.detach()
+					p.publish("t", "0", 1)
+					r.Close()
+					r = newRoom(t, broker.Config{Store: st, MaxQueuedMessages: tt.room})
+					if err := r.Restore(nil); err != nil {
+						t.Fatalf("Restore: got %v, want nil", err)
+					}
+				}
+				p := r.connect(t, "p", expiry(never))
+				sent := &publication{id: 7}
+				p.publishAs(sent, tt.topic, "1", 2)
+				synctest.Wait()
+				wantOutcome(t, "Publish", []*publication{sent}, tt.want)
+			})
+		})
+	}
+}
