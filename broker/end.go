@@ -198,6 +198,7 @@ func (s *Session) retire(sc *Scratch, reason error) leftovers {
 	s.flags = s.flags&(flagLoading|flagWake) | flagEnded
 	if x := s.extra; x != nil {
 		left.will, x.will = x.will, nil
+		left.shared, x.refused = x.refused, nil
 		x.willAt, x.expireAt, x.slowAt, x.dozeAt, x.heldUntil, x.logAt = 0, 0, 0, 0, 0, 0
 		s.app.broker.deadlines.set(x, 0)
 		s.app.broker.flash.giveBack(x)
@@ -233,6 +234,7 @@ func (s *Session) retireWindow(sc *Scratch, left *leftovers) {
 		// A QoS 2 message that has been sent to the client is not for another:
 		// v5 [MQTT-4.8.2-5].
 		if h := w.hold(i); h != nil && h.group != nil && *w.states.at(i) == awaitAck {
+			h.item.refused = 0
 			left.shared = append(left.shared, h.item)
 		}
 	}
@@ -256,6 +258,7 @@ func (s *Session) retireBacklog(sc *Scratch, left *leftovers) {
 			continue // it is in the mailbox
 		}
 		if it.group != nil && !it.released {
+			it.refused = 0
 			left.shared = append(left.shared, it)
 			continue
 		}

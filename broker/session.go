@@ -67,6 +67,7 @@ const (
 	flagUnrecorded                             // that has not been recorded
 	flagFetchRetained                          // unlock shall fetch retained messages
 	flagFetching                               // retained messages are being fetched
+	flagHandOn                                 // unlock shall hand on what waits for another member of its group
 	flagNumberAll                              // QoS 0 deliveries have numbers too
 	flagBeginning                              // a clean start has put it in the place of another, and gives it its Link in a moment
 	flagKicked                                 // that Link is to be ended
@@ -74,7 +75,7 @@ const (
 )
 
 // unlockFlags are what unlock has to do.
-const unlockFlags = flagFetch | flagWake | flagMakeRoom | flagFetchLog | flagFetchRetained
+const unlockFlags = flagFetch | flagWake | flagMakeRoom | flagFetchLog | flagFetchRetained | flagHandOn
 
 // item is a message on its way to a Session.
 type item struct {
@@ -88,10 +89,11 @@ type item struct {
 	qos       QoS
 	retain    bool
 	dup       bool
-	released  bool // QoS 2: only the release is owed
-	addressed bool // published to the device's inbox
-	owed      bool // its publisher has been answered, and another Session had it before
-	lost      bool // the Store has failed to keep it; it counts no more
+	released  bool  // QoS 2: only the release is owed
+	addressed bool  // published to the device's inbox
+	owed      bool  // its publisher has been answered, and another Session had it before
+	lost      bool  // the Store has failed to keep it; it counts no more
+	refused   uint8 // owed: how often in a row a member for which it waited has gone off line, or has had no room
 }
 
 // backlog is what waits for the window.
@@ -127,6 +129,7 @@ type extra struct {
 	resend     PacketID        // delivery from which repetition goes on; 0 if it is complete
 	reader     reader
 	scans      int      // of the mailbox, for what an older Session leaves to others: it is not read before they are done
+	refused    []item   // that are owed, to another member of their group
 	heir       *Session // has the mailbox now, and waits for them; nil if there are none
 	record     recordState
 	mail       *mailRecord   // that there may be mail; nil if nothing has been recorded since it woke
@@ -267,6 +270,9 @@ func (s *Session) carryOut(todo sessionFlags) {
 	}
 	if todo&flagFetchRetained != 0 {
 		s.fetchRetained()
+	}
+	if todo&flagHandOn != 0 {
+		s.handOnRefused()
 	}
 }
 

@@ -39,19 +39,24 @@ func (sc *Scratch) offerShared(g *group, it item) Result {
 
 // pickMember picks, each time in turn, a member that is connected and has
 // nothing waiting, else one that is connected, else one that has room to keep
-// it, else any, which refuses it.
+// it, else any, which refuses it. What is owed does not wait for one that is connected if another has room: nobody
+// would send it again if the node went down meanwhile.
 func pickMember(g *group, it *item) (m groupMember, found bool) {
-	for _, ok := range [...]func(groupMember) bool{memberIdle, memberConnected} {
+	if m, found = g.Pick(memberIdle); found {
+		return m, true
+	}
+	size := it.msg.size()
+	keeps := func(m groupMember) bool { return memberKeeps(m, size) }
+	order := [...]func(groupMember) bool{memberConnected, keeps, memberLives}
+	if it.owed {
+		order = [...]func(groupMember) bool{keeps, memberConnected, memberLives}
+	}
+	for _, ok := range order {
 		if m, found = g.Pick(ok); found {
 			return m, true
 		}
 	}
-	size := it.msg.size()
-	m, found = g.Pick(func(m groupMember) bool { return memberKeeps(m, size) })
-	if !found {
-		m, found = g.Pick(memberLives)
-	}
-	return m, found
+	return m, false
 }
 
 func memberIdle(m groupMember) bool {
@@ -102,15 +107,38 @@ func (s *Session) offerMember(sc *Scratch, it *item) (r Result, ended bool) {
 	return r, false
 }
 
+// handOnRefused hands on what refuseWaiting has left. mu is not held.
+func (s *Session) handOnRefused() {
+	s.mu.Lock()
+	if s.asleep() || s.extra == nil {
+		s.mu.Unlock()
+		return
+	}
+	items := s.extra.refused
+	s.extra.refused = nil
+	s.mu.Unlock()
+	s.app.broker.withScratch(func(sc *Scratch) {
+		for _, it := range items {
+			s.app.handOn(sc, it)
+		}
+	})
+}
+
 // handOn gives a message that a member has left unacknowledged to another one,
-// v5 4.8.2, and answers its publisher if that still waits.
+// v5 4.8.2, and answers its publisher if that still waits. If all are full it may come here again, but
+// not for ever.
 func (a *App) handOn(sc *Scratch, it item) {
 	op := it.op
+	if it.owed = it.owed || op == nil; it.owed {
+		op = nil // that of an earlier offer, of which nobody is told
+	}
 	it.seq, it.log, it.dup, it.released, it.unsafe, it.op = 0, 0, false, false, nil, nil
-	it.owed = op == nil
 	sc.op, sc.attended = op, op != nil
-	r := Accepted
-	if it.group.Len() > 0 {
+	r := QuotaExceeded
+	switch {
+	case it.group.Len() == 0:
+		r = Accepted
+	case it.refused < sharedTries:
 		r = sc.offerShared(it.group, it)
 	}
 	if op == nil && (!r.OK() || it.group.Len() == 0) {

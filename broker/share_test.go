@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
 )
@@ -125,4 +127,84 @@ func TestSharedWaiting(t *testing.T) {
 	wantOutcome(t, "waiting", waiting, broker.QuotaExceeded)
 	b = r.connect(t, "b", expiry(never))
 	wantPayloads(t, "handed on", b.link.take(), 1, 2)
+}
+
+// TestSharedOwed ends a Session that leaves more messages of its group than the other members have room for, all
+// acknowledged to their publisher: what waits for a member is not lost when that goes off line, and what nobody has room for is counted.
+func TestSharedOwed(t *testing.T) {
+	const messages = 10
+	for _, tt := range []struct {
+		name          string
+		keeper, later bool // another member that is off line has room: from the beginning, or when b has gone off line
+		dropped       uint64
+	}{
+		{"nobody", false, false, 8},
+		{"a member that has room", true, false, 0},
+		{"a member that comes later", false, true, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRoom(t, broker.Config{MaxQueuedMessages: messages})
+			a, b, c, p := r.connect(t, "a", expiry(never)), r.connect(t, "b", expiry(never), receiveMaximum(1)), r.connect(t, "c", expiry(never)), r.connect(t, "p")
+			a.subscribe("$share/g/t", 1)
+			a.detach()
+			p.publishAll("t", 1, 1, messages, broker.Accepted)
+			b.subscribe("own", 1)
+			p.publishAll("own", 1, 1, 8, broker.Accepted)
+			b.subscribe("$share/g/t", 1)
+			if tt.keeper {
+				c.subscribe("$share/g/t", 1)
+			}
+			c.detach()
+			r.connect(t, "a", clean).detach()
+			if tt.later {
+				c = r.connect(t, "c", expiry(never))
+				c.subscribe("$share/g/t", 1)
+				c.detach()
+			}
+			b.detach()
+			if got := r.Stats().Dropped[broker.DropSessionEnd.String()]; got != tt.dropped {
+				t.Errorf("counted %d as dropped, want %d", got, tt.dropped)
+			}
+			b, c = r.connect(t, "b", expiry(never)), r.connect(t, "c", expiry(never))
+			if got, want := len(b.drain())+len(c.drain()), 8+messages-int(tt.dropped); got != want {
+				t.Errorf("the others have got %d messages, want %d", got, want)
+			}
+			if got := r.Stats().Waiting; got != 0 {
+				t.Errorf("got %d waiting, want 0", got)
+			}
+		})
+	}
+}
+
+// TestSharedOwedToFullMembers hands on messages to a group whose members sleep, and have no room, with a Store that answers at
+// once: nobody takes them, and that has an end.
+func TestSharedOwedToFullMembers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(t, broker.Config{MaxQueuedMessages: 3})
+		p := r.connect(t, "p")
+		for i := range 4 {
+			c := r.connect(t, "c"+itoa(i), expiry(never))
+			c.subscribe("own", 1)
+			c.detach()
+		}
+		p.publishAll("own", 1, 1, 3, broker.Accepted)
+		a := r.connect(t, "a", expiry(never))
+		a.subscribe("$share/g/t", 1)
+		a.detach()
+		p.publishAll("t", 1, 1, 3, broker.Accepted)
+		for i := range 4 {
+			c := r.connect(t, "c"+itoa(i), expiry(never), verdict(broker.Full))
+			c.subscribe("$share/g/t", 1)
+			c.detach()
+		}
+		advance(time.Minute)
+		r.connect(t, "a", clean).detach()
+		if got := r.Stats().Dropped[broker.DropSessionEnd.String()]; got != 3 {
+			t.Errorf("counted %d as dropped, want 3", got)
+		}
+		advance(time.Minute)
+		if st := r.Stats(); st.Queued != 12 || st.Waiting != 0 || st.Flash != 0 {
+			t.Errorf("got %d queued, %d waiting, %d awake, want 12, 0, 0", st.Queued, st.Waiting, st.Flash)
+		}
+	})
 }

@@ -111,7 +111,7 @@ func (s *Session) mayDoze() bool {
 	x := s.extra
 	return s.link == nil && s.persistent() && !s.has(flagEnded|flagLoading|flagPaging|flagLogging|flagFetching) &&
 		(s.backlog == nil || s.backlog.waiting.len() == 0) &&
-		(x == nil || x.will == nil && x.connect == nil && !s.receiptPending() && len(x.releasing) == 0 && x.scans == 0 && x.logs.Load() == 0)
+		(x == nil || x.will == nil && x.connect == nil && !s.receiptPending() && len(x.releasing) == 0 && x.scans == 0 && len(x.refused) == 0 && x.logs.Load() == 0)
 }
 
 // doze puts an off-line Session to sleep, which must have mu held: what it

@@ -33,7 +33,8 @@ func (s *Session) endSlow(now time.Duration) {
 }
 
 // refuseWaiting empties the list of publishers that wait for a Session which
-// has gone off line: there is no telling when it will take anything.
+// has gone off line: there is no telling when it will take anything. What was acknowledged to its publisher before it was handed on
+// to this member of a Shared Subscription goes to another one: unlock sees to that.
 func (s *Session) refuseWaiting(sc *Scratch) []*publishOp {
 	b := s.backlog
 	if b == nil {
@@ -42,7 +43,13 @@ func (s *Session) refuseWaiting(sc *Scratch) []*publishOp {
 	var ops []*publishOp
 	s.app.await(-b.waiting.len(), -b.waitingBytes)
 	for b.waiting.len() > 0 {
-		ops = append(ops, b.waiting.pop().op)
+		if it := b.waiting.pop(); it.owed {
+			it.refused++
+			s.more().refused = append(s.more().refused, it)
+			s.flags |= flagHandOn
+		} else {
+			ops = append(ops, it.op)
+		}
 	}
 	b.waitingBytes = 0
 	s.relax()

@@ -88,9 +88,14 @@ func (s *Session) recordUnreadable(sc *Scratch, p *pendingConnect, err error) {
 	s.app.broker.cfg.Logger.Error("session_unreadable", "client_id", s.clientID, "error", err)
 	ops := s.refuseWaiting(sc)
 	if s.box.id != 0 {
-		s.flags |= flagUncounted
+		left := leftovers{session: s}
+		if s.extra != nil {
+			left.shared = s.extra.refused
+		}
+		s.flags = s.flags&^flagHandOn | flagUncounted
 		s.live = nil
 		s.mu.Unlock()
+		left.settle(sc)
 	} else {
 		left := s.retire(sc, err)
 		s.mu.Unlock()
