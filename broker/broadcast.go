@@ -22,6 +22,9 @@ func (a *App) broadcast(sc *Scratch, p *Publish) Result {
 	sc.note(0)
 	a.logMu.Lock() // all see broadcasts in the log's order
 	defer a.logMu.Unlock()
+	if p.Session != nil {
+		p.Message.Publisher = p.Session.clientID
+	}
 	m := p.Message.Keep()
 	m.share()
 	place := a.broker.store.AppendLog(a.name, m, sc.waits())
@@ -213,7 +216,7 @@ func (s *Session) addBroadcasts(sc *Scratch, p logRequest, es []Entry, more bool
 			break
 		}
 		r.logTaken = es[i].Log
-		if m.expired(s.app.broker.cfg.Clock) {
+		if m.expired(s.app.broker.cfg.Clock) || sub.Options.NoLocal() && m.Publisher == s.clientID { // v5 [MQTT-3.8.3-3]
 			continue
 		}
 		it := item{msg: m, qos: min(m.QoS, QoS(sub.Options.QoS())), log: es[i].Log}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/broker/topic"
 	"github.com/holdfast-mqtt/holdfast/storage/storetest"
 )
 
@@ -226,4 +227,30 @@ func TestBroadcastSleepers(t *testing.T) {
 			t.Errorf("calls of the Store: got %d, want 1", got)
 		}
 	})
+}
+
+// TestBroadcastNoLocal has a client publish a broadcast and come back. With No Local it does not get its own, from the log either:
+// v5 [MQTT-3.8.3-3].
+func TestBroadcastNoLocal(t *testing.T) {
+	for _, noLocal := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			n := newNode(t, broker.Config{})
+			s, p := n.connect(t, "s", expiry(never)), n.connect(t, "p")
+			s.subscribeTo(broker.Subscribe{TopicFilter: broadcasts, Options: topic.NewOptions(1, noLocal, false, 0)})
+			s.publishWait(broadcasts, "own", 1, broker.Accepted)
+			got := payloads(s.receive())
+			s.detach()
+			p.publishAllWait(broadcasts, 1, 1, 1)
+			advance(time.Minute)
+			want := []string{"own", "1"}
+			if noLocal {
+				want = want[1:]
+			}
+			n = n.crash(t)
+			got = append(got, payloads(n.connect(t, "s", expiry(never)).receive())...)
+			if !slices.Equal(got, want) {
+				t.Errorf("No Local %t: got %q, want %q", noLocal, got, want)
+			}
+		})
+	}
 }

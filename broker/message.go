@@ -39,7 +39,7 @@ type Message struct {
 	Published int64
 
 	// Publisher is the Client Identifier of who has published a retained
-	// message, for No Local. Publish sets it; empty is the server itself.
+	// message or a broadcast, for No Local. Publish sets it; empty is the server itself.
 	Publisher string
 
 	// Body is set if the message is owed to several Sessions; see Store.
