@@ -91,7 +91,12 @@ func (a *App) retain(sc *Scratch, m *Message) Result {
 	}
 	if len(m.Payload) == 0 {
 		c.name = strings.Clone(m.TopicName)
-		a.retained.Delete(m.TopicName)
+		if _, existed := a.retained.Delete(m.TopicName); !existed && !a.retainFailed {
+			if c.op != nil {
+				c.op.finish(Accepted)
+			}
+			return Accepted // nothing bounds how much of that there is
+		}
 		b.store.SetRetained(a.name, c.name, nil, c)
 		return Accepted
 	}
@@ -130,10 +135,11 @@ type retaining struct {
 
 // Committed implements Commit. What could not be stored is not in force.
 func (c *retaining) Committed(err error) {
-	if err != nil && c.now != nil {
+	if err != nil {
 		a := c.app
 		a.retainMu.Lock()
-		if r, _ := a.retained.Get(c.name); r == c.now {
+		a.retainFailed = true
+		if r, _ := a.retained.Get(c.name); c.now != nil && r == c.now {
 			if c.old != nil {
 				a.retained.Set(c.name, c.old)
 			} else {

@@ -178,3 +178,42 @@ func TestRetainedExpires(t *testing.T) {
 		}
 	})
 }
+
+// TestRetainedNothingRemoved removes retained messages that there are not. The Store need not hear of that: nothing bounds how many
+// there are, as a Store takes deletions when it is full too. After a failure it may hold more than is known, and hears of all.
+func TestRetainedNothingRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, broker.Config{})
+		p := n.connect(t, "p")
+		want := 0
+		remove := func(name string, told bool) {
+			t.Helper()
+			p.publishWait(name, "", 1, broker.NoSubscribers, retained)
+			if told {
+				want++
+			}
+			if got := n.st.Calls(storetest.OpSetRetained); got != want {
+				t.Fatalf("calls of the Store: got %d, want %d", got, want)
+			}
+		}
+		p.publishWait("a", "1", 1, broker.NoSubscribers, retained)
+		want++
+		for i := range 100 {
+			remove("none/"+itoa(i), false)
+		}
+		remove("a", true)
+		remove("a", false)
+		p.publishWait("a", "2", 1, broker.NoSubscribers, retained)
+		n.st.Fail(storetest.FailOn(errBadSector, storetest.OpSetRetained))
+		p.publishWait("a", "", 1, broker.StoreFailed, retained)
+		n.st.Fail(nil)
+		want += 2
+		remove("a", true)
+		n = n.crash(t)
+		s := n.connect(t, "s")
+		s.subscribe("#", 1)
+		if got := s.receive(); len(got) != 0 {
+			t.Errorf("got %q, which was removed, want nothing", payloads(got))
+		}
+	})
+}
