@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
 	"github.com/holdfast-mqtt/holdfast/internal/randtest"
@@ -447,4 +448,22 @@ func TestRestartEndsSessions(t *testing.T) {
 	}
 	s.leave(broker.Leave{Expiry: new(uint32)})
 	r.wantIdle(t)
+}
+
+// TestExpiredMakeRoom fills the mailbox of a Session that sleeps with messages that expire. They do not keep others out.
+func TestExpiredMakeRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, broker.Config{MaxQueuedMessages: 100})
+		s, p := n.connect(t, "s", expiry(never)), n.connect(t, "p")
+		s.subscribe("t", 1)
+		s.detach()
+		advance(time.Minute)
+		for range 100 {
+			p.publishWait("t", "old", 1, broker.Accepted, func(m *broker.Message) { m.Expires = time.Now().Add(time.Minute) })
+		}
+		p.publishWait("t", "1", 1, broker.QuotaExceeded)
+		advance(2 * time.Minute)
+		p.publishAllWait("t", 1, 1, 100)
+		wantPayloads(t, "after it is back", n.connect(t, "s", expiry(never)).receive(), 1, 100)
+	})
 }

@@ -19,7 +19,6 @@ type mailboxShard struct {
 // mailbox holds entries in order of Seq, and the Packet Identifiers of what was received.
 type mailbox struct {
 	entries  []broker.Entry
-	bytes    int // of entries' messages
 	received []broker.PacketID
 	partial  map[broker.PacketID]broker.PartialReceipt
 }
@@ -36,12 +35,16 @@ func (st *Store) with(mb broker.Mailbox, f func(*mailbox)) {
 		m = new(mailbox)
 	}
 	f(m)
-	switch empty := len(m.entries) == 0 && len(m.received) == 0 && len(m.partial) == 0; {
+	switch empty := m.empty(); {
 	case empty && known:
 		delete(sh.mailboxes, mb)
 	case !empty && !known:
 		sh.mailboxes[mb] = m
 	}
+}
+
+func (m *mailbox) empty() bool {
+	return len(m.entries) == 0 && len(m.received) == 0 && len(m.partial) == 0
 }
 
 // describe fills in what a record tells of its mailbox.
@@ -51,13 +54,34 @@ func (st *Store) describe(r *broker.SessionRecord) {
 	defer sh.mu.Unlock()
 	r.Cursor = sh.cursors[r.Mailbox]
 	if m := sh.mailboxes[r.Mailbox]; m != nil {
-		r.Received, r.Partial = slices.Clone(m.received), maps.Clone(m.partial)
-		r.Count, r.Bytes = len(m.entries), m.bytes
 		if n := len(m.entries); n > 0 {
 			r.Next = max(r.Next, m.entries[n-1].Seq+1)
 		}
+		st.dropExpired(m)
+		r.Count = len(m.entries)
+		for _, e := range m.entries {
+			r.Bytes += e.Message.Size()
+		}
+		r.Received, r.Partial = slices.Clone(m.received), maps.Clone(m.partial)
+		if m.empty() {
+			delete(sh.mailboxes, r.Mailbox)
+		}
 	}
 }
+
+// keptExpired is how many entries a mailbox may have before those are looked for that have expired. The broker drops and counts a few
+// itself when the client is back; of many, which may be all that there is room for, it would let no others in before that.
+const keptExpired = 64
+
+// dropExpired removes messages that are worth nothing any more.
+func (st *Store) dropExpired(m *mailbox) {
+	if len(m.entries) > keptExpired {
+		m.entries = slices.DeleteFunc(m.entries, st.expiredEntry)
+	}
+}
+
+// expiredEntry tells whether e is worth nothing any more. The exchange of one of QoS 2 may have begun, and is to end.
+func (st *Store) expiredEntry(e broker.Entry) bool { return e.QoS < 2 && st.past(e.Message.Expires) }
 
 // DeleteMailbox implements broker.Store.
 func (st *Store) DeleteMailbox(mb broker.Mailbox, c broker.Commit) {
@@ -84,7 +108,6 @@ func (st *Store) Append(mb broker.Mailbox, e *broker.Entry, c broker.Commit) {
 	kept.SubscriptionIDs = slices.Clone(e.SubscriptionIDs)
 	st.with(mb, func(m *mailbox) {
 		m.entries = append(m.entries, kept)
-		m.bytes += kept.Message.Size()
 	})
 	committed(c)
 }
@@ -103,7 +126,6 @@ func (st *Store) Released(mb broker.Mailbox, seq uint64, c broker.Commit) {
 func (st *Store) Remove(mb broker.Mailbox, seq uint64, _ *broker.Body) {
 	st.with(mb, func(m *mailbox) {
 		if i, ok := m.search(seq); ok {
-			m.bytes -= m.entries[i].Message.Size()
 			m.remove(i)
 		}
 	})

@@ -56,6 +56,9 @@ func (st *Store) End(broker.Tx) {}
 // Close implements broker.Store. It has nothing to wait for.
 func (st *Store) Close() error { return nil }
 
+// past tells whether t, zero if it is never, has come.
+func (st *Store) past(t time.Time) bool { return !t.IsZero() && !st.now().Before(t) }
+
 // committed tells c, which may be nil, that all is well.
 func committed(c broker.Commit) {
 	if c != nil {

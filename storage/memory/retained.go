@@ -9,6 +9,7 @@ import (
 type retained struct {
 	mu       sync.Mutex
 	messages map[retainedKey]*broker.Message
+	sweep    sweep
 }
 
 type retainedKey struct{ app, name string }
@@ -20,9 +21,24 @@ func (st *Store) SetRetained(app, name string, m *broker.Message, c broker.Commi
 		delete(st.retained.messages, retainedKey{app, name})
 	} else {
 		st.retained.messages[retainedKey{app, name}] = m
+		st.sweepRetained()
 	}
 	st.retained.mu.Unlock()
 	committed(c)
+}
+
+// sweepRetained removes messages that have expired, if it is time to. The lock is held.
+func (st *Store) sweepRetained() {
+	r := &st.retained
+	if !r.sweep.due(len(r.messages)) {
+		return
+	}
+	for key, m := range r.messages {
+		if st.past(m.Expires) {
+			delete(r.messages, key)
+		}
+	}
+	r.sweep.done(len(r.messages))
 }
 
 // LoadRetained implements broker.Store.

@@ -12,7 +12,21 @@ import (
 type recordShard struct {
 	mu      sync.Mutex
 	records map[broker.SessionKey]*broker.SessionRecord
+	sweep   sweep
 }
+
+// sweep says when a map is to be looked through for what has expired, which nobody asks for any more: when it has become
+// twice as large as it was after the last time. So it holds no more than twice what it must, and adding costs little.
+type sweep struct{ at int }
+
+// smallMap is what is never looked through.
+const smallMap = 64
+
+// due tells whether a map of n is to be looked through.
+func (s *sweep) due(n int) bool { return n > max(s.at, smallMap) }
+
+// done tells that n are left.
+func (s *sweep) done(n int) { s.at = 2 * n }
 
 func (st *Store) record(key broker.SessionKey) *recordShard {
 	return &st.records[maphash.Comparable(st.seed, key)%shards]
@@ -65,8 +79,27 @@ func (st *Store) SaveSession(key broker.SessionKey, r *broker.SessionRecord, c b
 	sh := st.record(key)
 	sh.mu.Lock()
 	sh.records[key] = stored
+	ended := st.sweepRecords(sh)
 	sh.mu.Unlock()
+	for _, mb := range ended {
+		st.dropMailbox(mb)
+	}
 	committed(c)
+}
+
+// sweepRecords removes the records of Sessions that have ended, if it is time to. It returns their mailboxes. sh.mu is held.
+func (st *Store) sweepRecords(sh *recordShard) (ended []broker.Mailbox) {
+	if !sh.sweep.due(len(sh.records)) {
+		return nil
+	}
+	for key, r := range sh.records {
+		if st.expired(r) {
+			delete(sh.records, key)
+			ended = append(ended, r.Mailbox)
+		}
+	}
+	sh.sweep.done(len(sh.records))
+	return ended
 }
 
 // DeleteSession implements broker.Store.

@@ -50,3 +50,38 @@ func TestEmptyMailboxCostsNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestExpiredMessages fills mailboxes with messages that expire: of many none stay but those of QoS 2, whose exchange may have
+// begun.
+func TestExpiredMessages(t *testing.T) {
+	for _, tt := range []struct{ messages, stay int }{{64, 64}, {65, 2}, {1000, 2}} {
+		synctest.Test(t, func(t *testing.T) {
+			st := memory.New()
+			key, mb := broker.SessionKey{App: "a", ClientID: "c"}, st.NewMailbox()
+			st.SaveSession(key, &broker.SessionRecord{Mailbox: mb, Expiry: broker.NeverExpires}, nil)
+			for seq := 1; seq <= tt.messages; seq++ {
+				e := &broker.Entry{Seq: uint64(seq), QoS: 1, Message: &broker.Message{TopicName: "t", Expires: time.Now().Add(time.Minute)}}
+				switch seq {
+				case 2:
+					e.Message.Expires = time.Time{}
+				case 3:
+					e.QoS = 2
+				}
+				st.Append(mb, e, nil)
+			}
+			for _, want := range []int{tt.messages, tt.stay} {
+				st.LoadSession(key, func(r *broker.SessionRecord, err error) {
+					if err != nil || r.Count != want || r.Next != uint64(tt.messages+1) {
+						t.Errorf("got %d messages, the next one %d, error %v, want %d, %d, nil", r.Count, r.Next, err, want, tt.messages+1)
+					}
+				})
+				time.Sleep(time.Minute)
+			}
+			st.Load(mb, 0, 10_000, 1<<30, func(es []broker.Entry, _ bool, err error) {
+				if err != nil || len(es) != tt.stay {
+					t.Errorf("of %d messages %d stay, error %v, want %d", tt.messages, len(es), err, tt.stay)
+				}
+			})
+		})
+	}
+}
