@@ -38,8 +38,8 @@ func (sc *Scratch) offerShared(g *group, it item) Result {
 }
 
 // pickMember picks, each time in turn, a member that is connected and has
-// nothing waiting, else one that is connected, else one that has room to keep
-// it, else any, which refuses it. What is owed does not wait for one that is connected if another has room: nobody
+// nothing waiting, else one that is connected and has room to keep it, else one that is connected, else one that has
+// room, else any, which refuses it. What is owed does not wait for one that is connected if another has room: nobody
 // would send it again if the node went down meanwhile.
 func pickMember(g *group, it *item) (m groupMember, found bool) {
 	if m, found = g.Pick(memberIdle); found {
@@ -47,9 +47,10 @@ func pickMember(g *group, it *item) (m groupMember, found bool) {
 	}
 	size := it.msg.size()
 	keeps := func(m groupMember) bool { return memberKeeps(m, size) }
-	order := [...]func(groupMember) bool{memberConnected, keeps, memberLives}
+	both := func(m groupMember) bool { return memberConnected(m) && keeps(m) }
+	order := [...]func(groupMember) bool{both, memberConnected, keeps, memberLives}
 	if it.owed {
-		order = [...]func(groupMember) bool{keeps, memberConnected, memberLives}
+		order[1], order[2] = keeps, memberConnected
 	}
 	for _, ok := range order {
 		if m, found = g.Pick(ok); found {

@@ -208,3 +208,21 @@ func TestSharedOwedToFullMembers(t *testing.T) {
 		}
 	})
 }
+
+// TestSharedBusy has more published to a group than its members have acknowledged. They keep equal parts, and no
+// publisher waits for one that is full while another has room.
+func TestSharedBusy(t *testing.T) {
+	r := newRoom(t, broker.Config{MaxQueuedMessages: 10})
+	a, b, p := r.connect(t, "a", receiveMaximum(1)), r.connect(t, "b", receiveMaximum(1)), r.connect(t, "p")
+	b.subscribe("own", 1)
+	p.publishAll("own", 1, 1, 5, broker.Accepted) // one in flight, four wait
+	a.subscribe("$share/g/t", 1)
+	b.subscribe("$share/g/t", 1)
+	p.publishAll("t", 1, 1, 17, broker.Accepted)
+	if st := r.Stats(); st.Queued != 20 || st.Waiting != 0 {
+		t.Errorf("got %d queued, %d waiting, want 20, 0", st.Queued, st.Waiting)
+	}
+	if na, nb := len(a.drain()), len(b.drain()); na != 11 || nb != 11 {
+		t.Errorf("got %d and %d deliveries, want 11 each", na, nb)
+	}
+}

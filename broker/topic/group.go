@@ -44,7 +44,8 @@ func (g *Group[S]) pass(ok func(Subscription[S]) bool) (sub Subscription[S], fou
 	if g.next >= len(g.members.subs) {
 		g.next = 0
 	}
-	moves, at := g.moves, g.next
+	moves, first := g.moves, g.next
+	at := first
 	g.next++ // picks at the same time begin at different members
 	for range len(g.members.subs) {
 		if at >= len(g.members.subs) {
@@ -59,6 +60,9 @@ func (g *Group[S]) pass(ok func(Subscription[S]) bool) (sub Subscription[S], fou
 			return sub, true, false
 		}
 		at++
+	}
+	if g.next == first+1 {
+		g.next = first // nobody's turn has been: else two members would not take turns when every other pass finds none
 	}
 	return Subscription[S]{}, false, g.moves != moves
 }

@@ -101,3 +101,19 @@ func TestPickDoesNotAllocate(t *testing.T) {
 		t.Errorf("Pick allocates %v times, want 0", got)
 	}
 }
+
+// TestPickAfterNone has every other Pick find nobody. Members take turns all the same.
+func TestPickAfterNone(t *testing.T) {
+	for members := 1; members <= 4; members++ {
+		g := newGroup(members)
+		for i := range 3 * members {
+			if got, ok := g.Pick(func(Subscription[int]) bool { return false }); ok {
+				t.Fatalf("pick with nobody willing = %d, want none", got.Subscriber)
+			}
+			got, ok := g.Pick(nil)
+			if want := i%members + 1; !ok || got.Subscriber != want {
+				t.Errorf("%d members: pick %d = %d, %v, want %d", members, i, got.Subscriber, ok, want)
+			}
+		}
+	}
+}
