@@ -15,7 +15,9 @@ import (
 // disk, else nil.
 func openStore(c *config.Config, log *slog.Logger) (st broker.Store, d *disk, err error) {
 	if c.Data == config.InMemory {
-		return memory.New(), nil, nil
+		m := memory.New()
+		m.BoundLogs(c.Storage.LogMessages, int64(c.Storage.LogBytes))
+		return m, nil, nil
 	}
 	if d, err = openDisk(context.Background(), c, log); err != nil {
 		return nil, nil, err

@@ -7,18 +7,32 @@ import (
 	"github.com/holdfast-mqtt/holdfast/broker"
 )
 
-// logMessages is how many messages an App's log of broadcasts holds.
-const logMessages = 1000
+// Bounds of an App's log of broadcasts, unless BoundLogs sets others.
+const (
+	logMessages = 1000
+	logBytes    = 64 << 20
+)
 
 type logs struct {
-	mu    sync.Mutex
-	byApp map[string]*appLog
+	mu          sync.Mutex
+	byApp       map[string]*appLog
+	maxMessages int
+	maxBytes    int64
 }
 
 // appLog holds the messages at the places end-len(messages)+1 to end.
 type appLog struct {
 	end      uint64
 	messages []*broker.Message
+	bytes    int64
+}
+
+// BoundLogs bounds the log of broadcasts of each App by messages and by bytes, from its next message on. The last message is kept
+// in any case. The defaults are 1000 and 64 MiB.
+func (st *Store) BoundLogs(messages int, bytes int64) {
+	st.logs.mu.Lock()
+	defer st.logs.mu.Unlock()
+	st.logs.maxMessages, st.logs.maxBytes = messages, bytes
 }
 
 // AppendLog implements broker.Store.
@@ -32,7 +46,9 @@ func (st *Store) AppendLog(app string, m *broker.Message, c broker.Commit) uint6
 	l.end++
 	seq := l.end
 	l.messages = append(l.messages, m)
-	if len(l.messages) > logMessages {
+	l.bytes += int64(m.Size())
+	for n := len(l.messages); n > 1 && (n > st.logs.maxMessages || l.bytes > st.logs.maxBytes); n-- {
+		l.bytes -= int64(l.messages[0].Size())
 		l.messages[0] = nil
 		l.messages = l.messages[1:]
 	}

@@ -40,6 +40,7 @@ func NewWithClock(now func() time.Time) *Store {
 		st.mailboxes[i].cursors = make(map[broker.Mailbox]uint64)
 	}
 	st.logs.byApp = make(map[string]*appLog)
+	st.BoundLogs(logMessages, logBytes)
 	st.retained.messages = make(map[retainedKey]*broker.Message)
 	return st
 }
