@@ -167,8 +167,10 @@ type App struct {
 	retained *topic.Retained[*retained]
 	retainMu sync.Mutex // has RAM and Store change in one order
 
-	systemRetained int  // retained messages below $SYS; guarded by retainMu
-	retainFailed   bool // the Store may hold what RAM does not, because it has failed once; guarded by retainMu
+	systemRetained int                     // retained messages below $SYS; guarded by retainMu
+	retaining      atomic.Int64            // calls that store or remove one, and have not been told the result
+	retainFailures map[*retained]*retained // those that the Store has failed to keep after they were replaced: what they replaced; guarded by retainMu
+	retainFailed   bool                    // the Store may hold what RAM does not, because it has failed once; guarded by retainMu
 	shards         [sessionShards]sessionShard
 	number         int                       // in the order in which they have come up
 	limits         atomic.Pointer[AppLimits] // replaced as a whole

@@ -86,6 +86,9 @@ func (a *App) retain(sc *Scratch, m *Message) Result {
 	a.retainMu.Lock()
 	defer a.retainMu.Unlock()
 	c := &retaining{app: a}
+	if a.retaining.Load() == 0 {
+		clear(a.retainFailures)
+	}
 	if m.QoS > 0 {
 		c.op = sc.waits()
 	}
@@ -97,6 +100,7 @@ func (a *App) retain(sc *Scratch, m *Message) Result {
 			}
 			return Accepted // nothing bounds how much of that there is
 		}
+		a.retaining.Add(1)
 		b.store.SetRetained(a.name, c.name, nil, c)
 		return Accepted
 	}
@@ -118,6 +122,7 @@ func (a *App) retain(sc *Scratch, m *Message) Result {
 	if c.now.expires != 0 {
 		b.sweeper.expect(c.now.expires)
 	}
+	a.retaining.Add(1)
 	b.store.SetRetained(a.name, c.name, k, c)
 	return Accepted
 }
@@ -136,23 +141,41 @@ type retaining struct {
 // Committed implements Commit. What could not be stored is not in force.
 func (c *retaining) Committed(err error) {
 	if err != nil {
-		a := c.app
-		a.retainMu.Lock()
-		a.retainFailed = true
-		if r, _ := a.retained.Get(c.name); c.now != nil && r == c.now {
-			if c.old != nil {
-				a.retained.Set(c.name, c.old)
-			} else {
-				a.retained.Delete(c.name)
-				if isSystem(c.name) {
-					a.systemRetained--
-				}
-			}
-		}
-		a.retainMu.Unlock()
+		c.failed()
 	}
+	c.app.retaining.Add(-1)
 	if c.op != nil {
 		c.op.Committed(err)
+	}
+}
+
+// failed puts back into force what there was before. That may have failed too, while c was on its way.
+func (c *retaining) failed() {
+	a := c.app
+	a.retainMu.Lock()
+	defer a.retainMu.Unlock()
+	a.retainFailed = true
+	if c.now == nil {
+		return
+	}
+	if r, _ := a.retained.Get(c.name); r != c.now {
+		if a.retainFailures == nil {
+			a.retainFailures = make(map[*retained]*retained)
+		}
+		a.retainFailures[c.now] = c.old
+		return
+	}
+	old := c.old
+	for older, failed := a.retainFailures[old]; failed; older, failed = a.retainFailures[old] {
+		old = older
+	}
+	if old != nil {
+		a.retained.Set(c.name, old)
+		return
+	}
+	a.retained.Delete(c.name)
+	if isSystem(c.name) {
+		a.systemRetained--
 	}
 }
 

@@ -3,6 +3,7 @@ package broker_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -216,4 +217,42 @@ func TestRetainedNothingRemoved(t *testing.T) {
 			t.Errorf("got %q, which was removed, want nothing", payloads(got))
 		}
 	})
+}
+
+// TestRetainedFailInARow has the Store fail to keep retained messages that come one soon after the other. None of them is in
+// force then, but what there was before.
+func TestRetainedFailInARow(t *testing.T) {
+	for before := range 2 {
+		for failing := 1; failing <= 4; failing++ {
+			synctest.Test(t, func(t *testing.T) {
+				n := newNode(t, broker.Config{})
+				p := n.connect(t, "p")
+				want := []string{"good"}[:before]
+				for _, payload := range want {
+					p.publishWait("r", payload, 1, broker.NoSubscribers, retained)
+				}
+				n.st.Hold(true)
+				n.st.Fail(storetest.FailOn(errBadSector, storetest.OpSetRetained))
+				var all []*publication
+				for i := range failing {
+					all = append(all, p.publish("r", "bad"+itoa(i), 1, retained))
+				}
+				n.st.Hold(false)
+				synctest.Wait()
+				wantOutcome(t, "publish", all, broker.StoreFailed)
+				s := n.connect(t, "s")
+				s.subscribe("r", 1)
+				if got := payloads(s.receive()); !slices.Equal(got, want) {
+					t.Errorf("after %d failures: got %q, want %q", failing, got, want)
+				}
+				n.st.Fail(nil)
+				p.publishWait("r", "better", 1, broker.Accepted, retained)
+				wantOutcome(t, "publish", []*publication{p.publish("r", "", 1, retained)}, broker.Pending)
+				synctest.Wait()
+				if got := n.Stats().Retained; got != 0 {
+					t.Errorf("got %d retained messages after the last was removed, want 0", got)
+				}
+			})
+		}
+	}
 }
