@@ -32,6 +32,7 @@ type Broker struct {
 	slowEnded      atomic.Uint64
 	fruitlessEnded atomic.Uint64
 	kicked         atomic.Uint64
+	rejected       atomic.Uint64
 	hookPanics     [hookKinds]atomic.Uint64
 	relief         relief
 
@@ -214,12 +215,13 @@ func (b *Broker) Stats() Stats {
 		Takeovers: b.takeovers.Load(),
 		SlowEnded: b.slowEnded.Load(),
 
-		FruitlessEnded: b.fruitlessEnded.Load(),
-		Kicked:         b.kicked.Load(),
-		Flash:          b.flash.count.Load(),
-		FlashBytes:     b.flash.bytes.Load(),
-		HookPanics:     make(map[string]uint64, hookKinds),
-		HookEventsLost: make(map[string]uint64),
+		FruitlessEnded:  b.fruitlessEnded.Load(),
+		Kicked:          b.kicked.Load(),
+		ClientsRejected: b.rejected.Load(),
+		Flash:           b.flash.count.Load(),
+		FlashBytes:      b.flash.bytes.Load(),
+		HookPanics:      make(map[string]uint64, hookKinds),
+		HookEventsLost:  make(map[string]uint64),
 	}
 	for k := range b.hookPanics {
 		st.HookPanics[HookKind(k).String()] = b.hookPanics[k].Load()

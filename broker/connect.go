@@ -55,9 +55,13 @@ type pendingConnect struct {
 // Connect gives the Link the Session of its Client Identifier. An older
 // connection of that Session is ended with ErrTakenOver. done is called once:
 // with no lock held, before Connect returns, or later from any goroutine if the Session has
-// to be fetched from the Store or its record to be made safe. Messages flow once the front has called
+// to be fetched from the Store or its record to be made safe. A ConnectInterceptor may refuse it. Messages flow once the front has called
 // Session.Start.
 func (b *Broker) Connect(sc *Scratch, c *Connect, done func(Connected)) {
+	if err := b.mayEnter(c); err != nil {
+		done(Connected{Err: err})
+		return
+	}
 	c.Expiry = b.clampExpiry(c.Expiry)
 	if !c.App.admit(c.ClientID) {
 		done(Connected{Err: ErrQuotaExceeded})

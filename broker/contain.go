@@ -14,7 +14,7 @@ type HookKind uint8
 const (
 	HookAuthenticate HookKind = iota // Authenticator, EnhancedAuthenticator, Exchange
 	HookAuthorize                    // Authorizer, Permissions
-	HookSession                      // observers of Sessions
+	HookSession                      // ConnectInterceptor, observers of Sessions
 	HookPublish                      // PublishInterceptor
 	HookDelivery                     // observers of messages
 	HookFront                        // what fronts ask about their own, by Contain

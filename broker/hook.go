@@ -16,6 +16,7 @@ import (
 //	kind                   runs on                            may block   if it panics
 //	Authenticator          a pool beside the loops            until ctx   the client is refused
 //	Authorizer             the client's loop                  no          what it asked for is denied
+//	ConnectInterceptor     the client's loop                  no          the client is refused
 //	PublishInterceptor     the publisher's loop               no          the message is rejected
 //	observers              a goroutine of the hook's own      until ctx   the event is lost
 //	those of a front       as the front says                              what they were asked about is refused
@@ -86,7 +87,8 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // Authenticator decides who may connect.
 type Authenticator interface {
 	// OnConnectAuthenticate is called beside the loops, by a bounded number of goroutines, and
-	// may block until ctx ends. An error is Deny, and is logged; it must not hold the password. r is valid
+	// may block until ctx ends. An error is Deny, and is logged; it must not hold the password. One that wraps
+	// ErrUnavailable is no fault of the client's, which is told to try again; one that wraps ErrBanned has it told that it is banned. r is valid
 	// during the call. id may be nil with Allow.
 	OnConnectAuthenticate(ctx context.Context, r *ConnectRequest) (d Decision, id *Identity, err error)
 }

@@ -63,6 +63,35 @@ func ExampleSessionEstablishedObserver() {
 	// pump disconnected: connection reset
 }
 
+// curfew lets nobody in but pumps.
+type curfew struct{}
+
+func (curfew) ID() string { return "curfew" }
+
+func (curfew) OnConnect(c *broker.Connecting) error {
+	if c.User == "mallory" {
+		return broker.ErrBanned
+	}
+	if !strings.HasPrefix(c.ClientID, "pump") {
+		return errors.New("it is night")
+	}
+	return nil
+}
+
+// A connect interceptor is called on the client's loop when authentication has let the client in, and answers at once.
+func ExampleConnectInterceptor() {
+	b, sc, _ := withPump(curfew{})
+	defer b.Close()
+	for _, clientID := range []string{"pump-2", "lamp"} {
+		b.Connect(sc, &broker.Connect{App: b.App(broker.DefaultApp), ClientID: clientID, Link: quiet{}}, func(c broker.Connected) {
+			fmt.Printf("%s: %v\n", clientID, c.Err)
+		})
+	}
+	// Output:
+	// pump-2: <nil>
+	// lamp: not authorized
+}
+
 // censor keeps words out, and moves old Topic Names to where they are today.
 type censor struct{}
 

@@ -253,6 +253,58 @@ func TestObserverPanics(t *testing.T) {
 	})
 }
 
+// door is a ConnectInterceptor that is a function.
+type door func(c *broker.Connecting) error
+
+func (door) ID() string { return "door" }
+
+func (f door) OnConnect(c *broker.Connecting) error { return f(c) }
+
+// TestConnectInterceptors refuse clients, of which an older connection stays as it is.
+func TestConnectInterceptors(t *testing.T) {
+	var asked []broker.Connecting
+	mood := error(nil)
+	first := door(func(c *broker.Connecting) error {
+		asked = append(asked, *c)
+		if errors.Is(mood, broker.ErrHookPanicked) {
+			panic("hook is broken")
+		}
+		return mood
+	})
+	others := 0
+	second := door(func(*broker.Connecting) error { others++; return nil })
+	r := newRoom(t, broker.Config{Hooks: []broker.Hook{first, second}})
+	old := r.connect(t, "a", expiry(100), func(c *broker.Connect) { c.User, c.Protocol, c.Version = "ann", "mqtt", 5 })
+	if want := (broker.Connecting{App: broker.DefaultApp, ClientID: "a", User: "ann", Protocol: "mqtt", Version: 5}); len(asked) != 1 || asked[0] != want {
+		t.Errorf("asked about %+v, want %+v", asked, want)
+	}
+	for i, tt := range []struct{ mood, want error }{
+		{fmt.Errorf("list: %w", broker.ErrBanned), broker.ErrBanned},
+		{errors.New("it is night"), broker.ErrNotAuthorized},
+		{broker.ErrHookPanicked, broker.ErrNotAuthorized},
+	} {
+		mood = tt.mood
+		var got []broker.Connected
+		r.Connect(old.sc, &broker.Connect{App: r.App(broker.DefaultApp), ClientID: "a", CleanStart: true, Link: old.link}, func(c broker.Connected) {
+			got = append(got, c)
+		})
+		if len(got) != 1 || got[0].Session != nil || !errors.Is(got[0].Err, tt.want) {
+			t.Errorf("%v: got %+v, want %v, once", tt.mood, got, tt.want)
+		}
+		if st := r.Stats(); st.ClientsRejected != uint64(i+1) || st.Connected != 1 || st.Takeovers != 0 {
+			t.Errorf("%v: got %d rejected, %d connected, %d takeovers, want %d, 1, 0", tt.mood, st.ClientsRejected, st.Connected, st.Takeovers, i+1)
+		}
+	}
+	if got := r.Stats().HookPanics["session"]; others != 1 || got != 1 {
+		t.Errorf("the second one is asked %d times, want once; got %d panics, want 1", others, got)
+	}
+	mood = nil
+	r.connect(t, "a")
+	if st := r.Stats(); st.Takeovers != 1 {
+		t.Errorf("got %d takeovers when it was let in again, want 1", st.Takeovers)
+	}
+}
+
 // interceptor is a PublishInterceptor that is a function.
 type interceptor func(p *broker.Publication) broker.Interception
 

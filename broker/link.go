@@ -71,6 +71,10 @@ var (
 	ErrFruitless = errors.New("client acknowledges nothing")
 	// ErrKicked means that an operator has ended the connection; see Broker.Kick.
 	ErrKicked = errors.New("ended by an operator")
+	// ErrBanned means that an operator keeps the client away.
+	ErrBanned = errors.New("banned by an operator")
+	// ErrUnavailable means that nobody can tell at the moment who a client is. It is no fault of the client's, which may try again.
+	ErrUnavailable = errors.New("authentication is not available")
 	// ErrNotConnected means that a client has no connection.
 	ErrNotConnected = errors.New("client is not connected")
 	// ErrNoApp means that there is no App of that name.

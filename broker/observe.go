@@ -11,6 +11,7 @@ import (
 // costs nothing then is one look at a pointer.
 type hooks struct {
 	interceptors []PublishInterceptor
+	doors        []ConnectInterceptor
 	queues       []*hookQueue // of all that observe
 
 	established, disconnected, subscribed, unsubscribed []*hookQueue
@@ -43,6 +44,10 @@ func newHooks(b *Broker, list []Hook) *hooks {
 		i, intercepts := h.(PublishInterceptor)
 		if intercepts {
 			hs.interceptors = append(hs.interceptors, i)
+		}
+		if d, ok := h.(ConnectInterceptor); ok {
+			hs.doors = append(hs.doors, d)
+			intercepts = true
 		}
 		switch {
 		case observes:

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// Hook is what Config.Hooks is made of. A type implements one or more of the interfaces PublishInterceptor,
+// Hook is what Config.Hooks is made of. A type implements one or more of the interfaces ConnectInterceptor, PublishInterceptor,
 // SessionEstablishedObserver, DisconnectObserver, SubscribedObserver, UnsubscribedObserver, PublishedObserver,
 // DeliveredObserver, CompletedObserver and DroppedObserver, and gets what these are for.
 //

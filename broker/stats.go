@@ -74,11 +74,12 @@ type Stats struct {
 	Takeovers uint64
 	SlowEnded uint64 // connections ended because they held up publishers
 
-	FruitlessEnded uint64 // connections ended because their client acknowledges nothing
-	Kicked         uint64 // connections ended by operators
-	Flash          int64  // Sessions whose client may come back soon
-	FlashBytes     int64
-	Dropped        map[string]uint64
+	FruitlessEnded  uint64 // connections ended because their client acknowledges nothing
+	Kicked          uint64 // connections ended by operators
+	ClientsRejected uint64 // clients that a ConnectInterceptor has refused
+	Flash           int64  // Sessions whose client may come back soon
+	FlashBytes      int64
+	Dropped         map[string]uint64
 
 	HookPanics     map[string]uint64 // by HookKind
 	HookEventsLost map[string]uint64 // by Hook.ID: what a hook was not told because its queue was full

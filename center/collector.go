@@ -77,6 +77,7 @@ var (
 	flashBytes        = gauge("flash_bytes", "Memory of the Sessions that have lost their connection and are kept in RAM.")
 	deniedTotal       = counter("denied_total", "Messages, Topic Filters and Wills that clients may not publish or subscribe to.")
 	interceptedTotal  = counter("publishes_intercepted_total", "Publishes that a hook has stopped, by what became of them.", "outcome")
+	rejectedTotal     = counter("clients_rejected_total", "Clients that a hook, such as the list of bans, has refused after their authentication.")
 	hookPanicsTotal   = counter("hook_panics_total", "Panics of hooks that were contained, by kind of hook.", "kind")
 	hookLostTotal     = counter("hook_events_lost_total", "Events that a hook was not told because its queue was full, by hook.", "hook")
 	turnSeconds       = prometheus.NewDesc("holdfast_loop_turn_seconds", "Time of one turn of an event loop.", nil, nil)
@@ -136,6 +137,7 @@ func (c *Collector) collectBroker(emit emitFunc) {
 	emit(closedTotal, float64(st.Kicked), "kicked")
 	emit(interceptedTotal, float64(st.Rejected), "rejected")
 	emit(interceptedTotal, float64(st.Discarded), "dropped")
+	emit(rejectedTotal, float64(st.ClientsRejected))
 	for kind, n := range st.HookPanics {
 		emit(hookPanicsTotal, float64(n), kind)
 	}

@@ -180,6 +180,9 @@ func (c *conn) onDecision(j *joining, d login.Result) {
 	switch {
 	case errors.As(d.Err, &cf), errors.As(d.Err, &f):
 		c.fail(d.Err)
+	case errors.Is(d.Err, broker.ErrBanned):
+		count(&srv.stats.unauthenticated)
+		c.refuse(j, packet.AnswerNotAllowed, d.Err)
 	case d.Err != nil: // the client may come again: any answer but 0 would have it give up for good
 		srv.cfg.Logger.Debug("authentication_failed", "client_id", j.request.ClientID, "remote", j.request.Remote, "error", d.Err)
 		count(&srv.stats.overloaded)
@@ -265,6 +268,9 @@ func (c *conn) onConnected(j *joining, b *bind, r broker.Connected) {
 		if r.Err == nil { // it has gone meanwhile
 			r.Session.Detach(c.ls.scratch, r.Epoch, broker.Leave{})
 		}
+		return
+	case errors.Is(r.Err, broker.ErrBanned), errors.Is(r.Err, broker.ErrNotAuthorized):
+		c.refuse(j, packet.AnswerNotAllowed, r.Err)
 		return
 	case r.Err != nil:
 		count(&srv.stats.overloaded)

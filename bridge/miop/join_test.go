@@ -83,6 +83,7 @@ func TestAuthenticator(t *testing.T) {
 		{"denied", 5, answer(broker.Deny, nil, nil), []string{"BindAck id:7 r:2", "EOF"}, "", "", ""},
 		{"not known", 5, answer(broker.Ignore, nil, nil), []string{"BindAck id:7 r:2", "EOF"}, "", "", ""},
 		{"fault", 5, answer(broker.Deny, nil, errors.New("out of order")), []string{"EOF"}, "", "", ""},
+		{"banned", 5, answer(broker.Deny, nil, fmt.Errorf("list: %w", broker.ErrBanned)), []string{"BindAck id:7 r:3", "EOF"}, "", "", ""},
 		{"sign is the password", 6, answer(broker.Allow, nil, nil), []string{"BindAck id:7 r:0"}, "miop-7", "m:alice", "00ff"},
 		{"identity", 5, answer(broker.Allow, &broker.Identity{App: "live", ClientID: "phone", User: "al"}, nil),
 			[]string{"BindAck id:7 r:0"}, "live", "phone", ""},

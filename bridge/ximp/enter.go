@@ -62,6 +62,9 @@ func (c *conn) onConnected(r broker.Connected) {
 	case errors.Is(r.Err, broker.ErrTakenOver):
 		c.refuse(n.sn, packet.CodeElsewhere, packet.CodeElsewhere.String())
 		return
+	case errors.Is(r.Err, broker.ErrBanned), errors.Is(r.Err, broker.ErrNotAuthorized):
+		c.refuse(n.sn, packet.CodeCredentials, r.Err.Error())
+		return
 	case errors.Is(r.Err, broker.ErrStoreFull), errors.Is(r.Err, broker.ErrQuotaExceeded):
 		c.refuse(n.sn, packet.CodeOverloaded, "try again later")
 		return

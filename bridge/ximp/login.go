@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
-	"errors"
-	"net"
 	"slices"
 	"strconv"
 	"time"
@@ -190,18 +188,11 @@ func (c *conn) deny(err error) {
 	count(&c.ls.srv.stats.unauthenticated)
 	c.ls.srv.cfg.Logger.Debug("authentication_failed", "client_id", c.newcomer.request.ClientID,
 		"remote", c.newcomer.request.Remote, "error", err)
-	if isTemporary(err) {
+	if login.Passes(err) {
 		c.refuse(c.newcomer.sn, packet.CodeOverloaded, "try again later")
 		return
 	}
 	c.refuse(c.newcomer.sn, packet.CodeCredentials, packet.CodeCredentials.String())
-}
-
-// isTemporary tells whether err is a fault that passes, such as a service that cannot be reached.
-func isTemporary(err error) bool {
-	var ne net.Error // *url.Error is one
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
-		errors.Is(err, broker.ErrHookPanicked) || errors.As(err, &ne)
 }
 
 // letIn lets a client in that is who it says, if it names the right app.

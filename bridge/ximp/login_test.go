@@ -235,6 +235,17 @@ func TestLoginFault(t *testing.T) {
 	})
 }
 
+// TestBanned: who is banned gives up, as after wrong credentials.
+func TestBanned(t *testing.T) {
+	g := &gate{asked: make(chan *broker.ConnectRequest, 1), answer: func(*broker.ConnectRequest) (broker.Decision, *broker.Identity, error) {
+		return broker.Deny, nil, broker.ErrBanned
+	}}
+	inBubble(t, setup{ximp: Config{Authenticator: g}}, func(s *testServer) {
+		c := s.connect("alice")
+		c.wantError(c.sendLogin(c.initLogin(nil), "d"), packet.CodeCredentials)
+	})
+}
+
 // TestGoneWhileAsked: nobody is asked about a client that has gone while others were.
 func TestGoneWhileAsked(t *testing.T) {
 	var release chan struct{} // of the bubble

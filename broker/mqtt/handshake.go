@@ -137,8 +137,13 @@ func (c *conn) onConnected(r broker.Connected, answer *packet.ConnAck) {
 
 // connectCode is the Reason Code for a CONNECT that the broker has refused.
 func connectCode(err error) packet.ReasonCode {
-	if errors.Is(err, broker.ErrStoreFull) || errors.Is(err, broker.ErrQuotaExceeded) {
+	switch {
+	case errors.Is(err, broker.ErrStoreFull), errors.Is(err, broker.ErrQuotaExceeded):
 		return packet.QuotaExceeded
+	case errors.Is(err, broker.ErrBanned):
+		return packet.Banned
+	case errors.Is(err, broker.ErrNotAuthorized):
+		return packet.NotAuthorized
 	}
 	return packet.ServerUnavailable
 }

@@ -122,7 +122,7 @@ func (c *conn) authenticate(p *packet.Connect, answer *packet.ConnAck) error {
 func (c *conn) beginExchange(data []byte) error {
 	l, srv := c.login(), c.ls.srv
 	if l.exchange = srv.broker.BeginExchange(srv.methods[l.method], &l.request); l.exchange == nil {
-		c.deny(l)
+		c.deny(l, nil)
 		return nil
 	}
 	return c.step(data)
@@ -158,7 +158,7 @@ func (c *conn) onDecision(d login.Result) {
 		return
 	}
 	l.busy, l.question = false, nil
-	if d.Err != nil {
+	if d.Err != nil && !errors.Is(d.Err, broker.ErrBanned) {
 		count(&c.ls.srv.stats.authErrors)
 		c.ls.srv.cfg.Logger.Debug("authentication_failed", "client_id", l.request.ClientID, "remote", l.request.Remote, "error", d.Err)
 	}
@@ -170,7 +170,7 @@ func (c *conn) onDecision(d login.Result) {
 		}, c.maxPacket))
 		c.nc.Again()
 	case d.Decision != broker.Allow || d.Err != nil:
-		c.deny(l)
+		c.deny(l, d.Err)
 	case l.anew:
 		c.renew(d)
 	default:
@@ -188,18 +188,26 @@ func (c *conn) onDecision(d login.Result) {
 	}
 }
 
-// deny refuses a client that is not who it says.
-func (c *conn) deny(l *newcomer) {
+// deny refuses a client that is not who it says, or of which that cannot be found out at present because of err.
+func (c *conn) deny(l *newcomer, err error) {
 	count(&c.ls.srv.stats.unauthenticated)
-	if l.anew {
+	passes := login.Passes(err)
+	switch {
+	case l.anew && passes: // v5 has no Server unavailable in DISCONNECT
+		c.close(errNotAuthenticated, packet.ServerBusy)
+		return
+	case l.anew:
 		c.close(errNotAuthenticated, packet.NotAuthorized)
 		return
+	case passes:
+		c.refuse(packet.ServerUnavailable)
+	case errors.Is(err, broker.ErrBanned):
+		c.refuse(packet.Banned)
+	case l.request.HasUser || l.request.HasPassword:
+		c.refuse(packet.BadUserNameOrPassword)
+	default:
+		c.refuse(packet.NotAuthorized)
 	}
-	code := packet.NotAuthorized
-	if l.request.HasUser || l.request.HasPassword {
-		code = packet.BadUserNameOrPassword
-	}
-	c.refuse(code)
 	c.close(errNotAuthenticated, 0)
 }
 
@@ -210,7 +218,7 @@ func (c *conn) renew(d login.Result) {
 		id = &broker.Identity{}
 	}
 	if c.session == nil || !l.stays(c.session, c.ls.srv.appOf(c.listener(), id), id) {
-		c.deny(l)
+		c.deny(l, nil)
 		return
 	}
 	count(&c.ls.srv.stats.authenticated)

@@ -3,6 +3,7 @@ package mqtt
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -31,6 +32,10 @@ func byPassword(_ context.Context, r *broker.ConnectRequest) (broker.Decision, *
 		panic("hook is broken")
 	case "error":
 		return broker.Allow, nil, errors.New("no answer")
+	case "away":
+		return broker.Deny, nil, fmt.Errorf("http: %w", broker.ErrUnavailable)
+	case "banned":
+		return broker.Deny, nil, broker.ErrBanned
 	case "ignore":
 		return broker.Ignore, nil, nil
 	}
@@ -47,8 +52,10 @@ func TestAuthenticate(t *testing.T) {
 		{"id=a clean username=u password=right", 0, 0, 0},
 		{"id=a clean username=u password=wrong", 4, 0x86, 0},
 		{"id=a clean", 5, 0x87, 0},
-		{"id=a clean username=u password=panic", 4, 0x86, 1},
+		{"id=a clean username=u password=panic", 3, 0x88, 1},
 		{"id=a clean username=u password=error", 4, 0x86, 0},
+		{"id=a clean username=u password=away", 3, 0x88, 0},
+		{"id=a clean username=u password=banned", 5, 0x8A, 0},
 		{"id=a clean username=u password=ignore", 4, 0x86, 0},
 	} {
 		for version, want := range map[string]byte{"v4": tt.v3, "v5": tt.v5} {
@@ -72,7 +79,7 @@ func TestAuthenticate(t *testing.T) {
 					if got := st.Unauthenticated; (got == 1) != (want != 0) || panics != tt.panics {
 						t.Errorf("got %d unauthenticated, %d panics, want %t, %d", got, panics, want != 0, tt.panics)
 					}
-					failed := uint64(strings.Count(tt.connect, "=panic") + strings.Count(tt.connect, "=error"))
+					failed := uint64(strings.Count(tt.connect, "=panic") + strings.Count(tt.connect, "=error") + strings.Count(tt.connect, "=away"))
 					if (st.Authenticated == 1) != (want == 0) || st.AuthErrors != failed {
 						t.Errorf("got %d authenticated, %d errors, want %t, %d", st.Authenticated, st.AuthErrors, want == 0, failed)
 					}
@@ -176,7 +183,7 @@ func TestAuthenticatorIsSlow(t *testing.T) {
 		_ = waiting[4].nc.Close()
 		time.Sleep(3 * time.Second) // the first two have had their time
 		for _, c := range waiting[:2] {
-			c.expect("CONNACK 86", "EOF")
+			c.expect("CONNACK 88", "EOF") // they may come again
 		}
 		close(release)
 		for _, c := range waiting[2:4] {

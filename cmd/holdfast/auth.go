@@ -218,6 +218,25 @@ func (g *guard) rules(a *config.Auth, mc *mqtt.Config) error {
 	return nil
 }
 
+// openBans reads who is kept away; it is nil if nobody is.
+func openBans(a *config.Auth) (*auth.BanList, error) {
+	if a.BanFile == "" {
+		return nil, nil
+	}
+	l, err := auth.OpenBanList(a.BanFile)
+	if err != nil {
+		return nil, fmt.Errorf("auth.ban_file: %w", err)
+	}
+	return l, nil
+}
+
+// watchBans has l, which may be nil, read again when its file changes.
+func (g *guard) watchBans(l *auth.BanList) {
+	if l != nil {
+		g.beside = append(g.beside, func(ctx context.Context) { l.Run(ctx, authFilesEvery, g.log) })
+	}
+}
+
 // run runs what goes on beside the loops until ctx ends.
 func (g *guard) run(ctx context.Context) {
 	var wg sync.WaitGroup

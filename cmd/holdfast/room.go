@@ -67,10 +67,14 @@ func startRoom(c *config.Config, listeners []opened, log *slog.Logger, metrics p
 	}
 	settings, err := brokerConfig(c)
 	rates, err2 := limits.NewThrottle(ratesConfig(c))
-	if err := errors.Join(err, err2); err != nil {
+	bans, err3 := openBans(&c.Auth)
+	if err := errors.Join(err, err2, err3); err != nil {
 		return nil, errors.Join(err, engine.Shutdown(context.Background()))
 	}
 	settings.Throttle = rates
+	if bans != nil {
+		settings.Hooks = append(settings.Hooks, bans)
+	}
 	r := &mqttRoom{engine: engine, rates: rates}
 	if r.store, r.disk, err = openStore(c, log); err != nil {
 		return nil, errors.Join(err, engine.Shutdown(context.Background()))
@@ -97,6 +101,7 @@ func startRoom(c *config.Config, listeners []opened, log *slog.Logger, metrics p
 		r.broker.Close()
 		return nil, errors.Join(err, engine.Shutdown(context.Background()), r.store.Close())
 	}
+	r.guard.watchBans(bans)
 	r.logins = login.NewPool(login.Config{})
 	mc.Logins = r.logins
 	r.mqtt = mqtt.NewServer(mc, engine)

@@ -61,6 +61,9 @@ func (c *Chain) OnConnectAuthenticate(ctx context.Context, r *broker.ConnectRequ
 func (c *Chain) conclude(r *broker.ConnectRequest, i int, d broker.Decision, id *broker.Identity, err error) (broker.Decision, *broker.Identity, error) {
 	st := &c.stats[i]
 	switch {
+	case errors.Is(err, broker.ErrBanned): // whose credentials need not have been wrong
+		st.denied.Add(1)
+		return broker.Deny, nil, fmt.Errorf("%s: %w", c.links[i].Name, err)
 	case err != nil:
 		st.failed.Add(1)
 		if isClientsFault(err) {

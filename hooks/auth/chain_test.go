@@ -64,10 +64,10 @@ func TestChainStats(t *testing.T) {
 		return what.OnConnectAuthenticate(ctx, r)
 	})})
 	for _, what = range []broker.Authenticator{says(broker.Allow, nil, nil), says(broker.Deny, nil, nil), says(broker.Deny, nil, nil),
-		says(broker.Deny, nil, ErrUnavailable), says(broker.Ignore, nil, nil)} {
+		says(broker.Deny, nil, ErrUnavailable), says(broker.Deny, nil, broker.ErrBanned), says(broker.Ignore, nil, nil)} {
 		_, _, _ = ask(t, c, withPassword("u", "p"))
 	}
-	want := ChainStats{Links: []LinkStats{{Name: "a", Allowed: 1, Denied: 2, Failed: 1}}, Unknown: 1}
+	want := ChainStats{Links: []LinkStats{{Name: "a", Allowed: 1, Denied: 3, Failed: 1}}, Unknown: 1}
 	if got := c.Stats(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

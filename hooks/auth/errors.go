@@ -1,13 +1,19 @@
 package auth
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+
+	"github.com/holdfast-mqtt/holdfast/broker"
+)
 
 var (
-	// ErrUnavailable means that nobody can tell at the moment: a service or its keys can't be reached. It is no fault of the client's.
-	ErrUnavailable = errors.New("authentication is not available")
+	// ErrUnavailable means that nobody can tell at the moment: a service or its keys can't be reached. It is broker.ErrUnavailable.
+	ErrUnavailable = broker.ErrUnavailable
 
-	// ErrTooManyFailures means that the client's address has been wrong too often, and is not listened to for a while.
-	ErrTooManyFailures = errors.New("too many failed attempts from this address")
+	// ErrTooManyFailures means that the client's address has been wrong too often, and is not listened to for a while. It
+	// wraps ErrUnavailable: the client itself may be a good one that shares its address with others.
+	ErrTooManyFailures = fmt.Errorf("%w: too many failed attempts from this address", ErrUnavailable)
 
 	// ErrClientID means that a client is not the one whose Client Identifier it has named.
 	ErrClientID = errors.New("client identifier is not the client's own")

@@ -51,7 +51,7 @@ type HTTPConfig struct {
 // What the client has not sent is left out; "password_base64" takes the place of a password that is no
 // UTF-8. The service answers 200 with another:
 //
-//	{"decision": "allow",  // or "deny", or "ignore" if it does not know the client
+//	{"decision": "allow",  // or "deny", "ban", or "ignore" if it does not know the client
 //	 "app": "meters", "client_id": "pump-1", "user": "alice",      // if they differ from what was asked
 //	 "acl": {"publish": ["devices/%c/#"], "subscribe": []},        // nothing but these; a list left out is left to the node's rules
 //	 "expires": 1767225600,                                        // when the connection ends, seconds of Unix time
@@ -93,7 +93,7 @@ func NewHTTP(cfg HTTPConfig) (*HTTP, error) {
 func (h *HTTP) Close() { h.service.Close() }
 
 // OnConnectAuthenticate returns what the service says, or has said not long ago. It blocks for Timeout at most. Errors wrap
-// ErrUnavailable, ErrClientID or the context's.
+// ErrUnavailable, ErrClientID, broker.ErrBanned or the context's.
 func (h *HTTP) OnConnectAuthenticate(ctx context.Context, r *broker.ConnectRequest) (broker.Decision, *broker.Identity, error) {
 	body, err := question(r)
 	if err != nil {

@@ -46,6 +46,7 @@ func TestHTTPAnswers(t *testing.T) {
 	}{
 		{"allow", `{"decision":"allow"}`, 200, broker.Allow, broker.Identity{}, nil},
 		{"deny", `{"decision":"deny","app":"a/b"}`, 200, broker.Deny, broker.Identity{}, nil},
+		{"ban", `{"decision":"ban"}`, 200, broker.Deny, broker.Identity{}, broker.ErrBanned},
 		{"ignore", `{"decision":"ignore"}`, 200, broker.Ignore, broker.Identity{}, nil},
 		{"identity", `{"decision":"allow","app":"meters","client_id":"c1","user":"bob","expires":32503680000,"more":[]}`, 200, broker.Allow,
 			broker.Identity{App: "meters", ClientID: "c1", User: "bob", Expires: time.Unix(32503680000, 0)}, nil},

@@ -91,12 +91,13 @@ func (a *aclJSON) UnmarshalJSON(data []byte) error {
 // verdict is an answer that has been checked. It does not change.
 type verdict struct {
 	decision broker.Decision
+	banned   bool            // the client is to be told so; the decision is Deny
 	identity broker.Identity // if the decision is Allow
 }
 
 var (
 	errAnswer   = errors.New("the service's answer is not the JSON that was agreed on")
-	errDecision = errors.New("the service's decision is none of allow, deny and ignore")
+	errDecision = errors.New("the service's decision is none of allow, deny, ban and ignore")
 	errNames    = errors.New("a name in the service's answer can't be one")
 )
 
@@ -110,6 +111,8 @@ func (h *HTTP) parseAnswer(data []byte) (*verdict, error) {
 	case "allow":
 	case "deny":
 		return &verdict{decision: broker.Deny}, nil
+	case "ban":
+		return &verdict{decision: broker.Deny, banned: true}, nil
 	case "ignore":
 		return &verdict{decision: broker.Ignore}, nil
 	default:
@@ -144,6 +147,8 @@ func (h *HTTP) parseAnswer(data []byte) (*verdict, error) {
 // about tells a client what the answer means for it now.
 func (v *verdict) about(r *broker.ConnectRequest, now time.Time) (broker.Decision, *broker.Identity, error) {
 	switch {
+	case v.banned:
+		return broker.Deny, nil, broker.ErrBanned
 	case v.decision != broker.Allow:
 		return v.decision, nil, nil
 	case !ownClientID(r.ClientID, v.identity.ClientID):

@@ -146,6 +146,10 @@ type Auth struct {
 	// Anonymous lets in clients without User Name and password although there are authenticators.
 	Anonymous bool `yaml:"anonymous" usage:"let in clients without user name and password too"`
 
+	// BanFile is a file of Client Identifiers and User Names that are kept away, whatever they authenticate with and by whatever
+	// protocol; docs/security.md explains it. Who is connected already stays until it is kicked.
+	BanFile string `yaml:"ban_file"`
+
 	// ACLFile is a file of rules that say what clients may publish and subscribe to; docs/security.md explains
 	// them. Without it a node with authenticators keeps clients from the inboxes of others, and from $SYS.
 	ACLFile string `yaml:"acl_file" usage:"file of rules: what clients may do"`
