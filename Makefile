@@ -8,6 +8,8 @@ SHELL       := bash
 
 BIN              := $(CURDIR)/bin
 export PATH      := $(BIN):$(PATH):/usr/local/sbin:/usr/sbin:/sbin
+# The patch release of Go that go.mod asks for, whatever is installed; another one is `make GOTOOLCHAIN=local …`.
+export GOTOOLCHAIN := $(shell awk '$$1 == "toolchain" {print $$2}' go.mod)
 VERSION          ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS          := -X main.version=$(VERSION)
 GOLANGCI_VERSION := 2.15.0
@@ -37,7 +39,7 @@ run: build ## Build and start the broker on 127.0.0.1:1883, operators' API on 12
 	exec $(BIN)/holdfast serve $(ARGS)
 
 .PHONY: test
-test: install-tools check-fmt vet lint race full-size fuzz system ## Everything CI runs
+test: install-tools check-fmt vet lint vulncheck race full-size fuzz system ## Everything CI runs
 	@echo
 	@echo "==== make test: all passed ===="
 	@awk '$$1 == "ok" {n++} END {printf "unit tests:   %d packages, race detector on, order shuffled\n", n}' $(BIN)/race.log
@@ -102,13 +104,16 @@ crash: build ## Kill the server CRASH_ROUNDS times (default 60) under load and l
 	SYSTEM_TEST_BINARY=$(BIN)/holdfast CRASH_ROUNDS=$(CRASH_ROUNDS) CRASH_SEED=$(CRASH_SEED) \
 		go test -count=1 -timeout 60m -v -tags system ./internal/crash
 
-# The database of vulnerabilities: another https:// or file:// address of a copy may be given.
-VULNDB ?= https://vuln.go.dev
+# The database of vulnerabilities. Without VULNDB it is the one of the day in VULNDBMODULE, so that the answer does not change
+# without a change here; VULNDB=https://vuln.go.dev is that of today, and file:///DIRECTORY a copy.
+VULNDBMODULE := golang.org/x/vulndb@v0.0.0-20261105234957-e22db6528018
+VULNDB       ?=
 
-# Not a part of `test`: it needs the database, and its answer changes without a change here.
 .PHONY: vulncheck
-vulncheck: ## Known vulnerabilities that the code reaches, by VULNDB (needs the network)
-	go run $(GOVULNCHECK) -db $(VULNDB) -tags system -test ./...
+vulncheck: ## Known vulnerabilities that the code reaches, by VULNDB (default: the database of a fixed day)
+	@db='$(VULNDB)'; \
+	[ -n "$$db" ] || db=file://$$(go mod download -json $(VULNDBMODULE) | awk -F '"' '$$2 == "Dir" {print $$4}')/data/osv; \
+	go run $(GOVULNCHECK) -db "$$db" -tags system -test ./...
 
 .PHONY: labels
 labels: ## MQTT labels that are cited in the code and by no test
