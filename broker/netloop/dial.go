@@ -84,7 +84,7 @@ func (e *exit) OnOpen(c *Conn) {
 		then: func(err error, rest []byte) { e.shaken(c, err, rest) },
 	}
 	w.hs.pool.begin()
-	w.tls = tls.Client((*tlsSocket)(w), e.cfg.TLS)
+	w.tls = tls.Client(&tlsSocket{wire: w}, e.cfg.TLS)
 	w.hs.start()
 }
 

@@ -200,7 +200,7 @@ func (e *entrance) handshake(c *Conn, data []byte) {
 		local: e.ln.Addr(), remote: c.RemoteAddr(),
 		then: func(err error, rest []byte) { e.shaken(c, err, rest) },
 	}
-	w.tls = tls.Server((*tlsSocket)(w), e.ln.tls)
+	w.tls = tls.Server(&tlsSocket{wire: w}, e.ln.tls)
 	c.filtered = true
 	w.hs.start()
 	w.hs.feed(data)

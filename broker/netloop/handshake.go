@@ -190,10 +190,11 @@ func (t *handshakeTask) Run(l *Loop) {
 }
 
 // read is what crypto/tls reads with during the handshake.
-func (h *handshake) read(b []byte) (int, error) {
+func (h *handshake) read(b []byte, records *recordCutter) (int, error) {
 	for {
 		h.mu.Lock()
-		n, end := copy(b, h.in), h.end
+		n, _ := records.cut(b, h.in)
+		end := h.end
 		h.in = h.in[n:]
 		resume := h.paused && len(h.in) == 0 && end == nil
 		if resume {

@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 )
 
 // recordKeys protect one direction of TLS 1.3 with AES-128-GCM.
@@ -210,22 +211,93 @@ func many(n int, f func() []byte) (all []byte) {
 	return all
 }
 
-// A flood of KeyUpdates is not answered for ever.
+// A flood of KeyUpdates is not answered for ever, whether or not there is data between them.
 func TestKeyUpdateFlood(t *testing.T) {
-	eachEngine(t, func(t *testing.T, cfg Config) {
-		e := startEngine(t, cfg)
-		p := newProbe(t)
-		addr := transports()[1].listen(t, e, func(*Conn) Handler { return p })
-		nc, out, _ := rawTLS(t, addr)
-		send(t, nc, many(100, func() []byte {
-			b := out.seal(typeHandshake, keyUpdate)
-			out = out.next()
-			return b
-		}))
-		if err := receive(t, p.closed, "OnClose"); err == nil || errors.Is(err, ErrPeerGone) {
-			t.Errorf("OnClose(%v), want a refusal", err)
+	for name, between := range map[string]string{"nothing between": "", "data between": "x"} {
+		t.Run(name, func(t *testing.T) {
+			eachEngine(t, func(t *testing.T, cfg Config) {
+				e := startEngine(t, cfg)
+				p := newProbe(t)
+				got := 0
+				p.onData = func(_ *Conn, data []byte) int { got += len(data); return len(data) }
+				addr := transports()[1].listen(t, e, func(*Conn) Handler { return p })
+				nc, out, _ := rawTLS(t, addr)
+				send(t, nc, many(1000, func() []byte {
+					b := out.seal(typeHandshake, keyUpdate)
+					out = out.next()
+					if between != "" {
+						b = append(b, out.seal(typeApplication, []byte(between))...)
+					}
+					return b
+				}))
+				if err := receive(t, p.closed, "OnClose"); err == nil || errors.Is(err, ErrPeerGone) {
+					t.Errorf("OnClose(%v), want a refusal", err)
+				}
+				if want := (maxVoid + 1) * len(between); got != want {
+					t.Errorf("%d bytes of data, want %d", got, want)
+				}
+			})
+		})
+	}
+}
+
+// Records without data are bounded by time: a peer may go on sending some for ever.
+func TestVoidRecords(t *testing.T) {
+	var v voidRecords
+	for minute := range 3 {
+		now := time.Duration(minute) * voidWindow
+		for i := range 1000 { // data alone, and what is left of it
+			if err := v.note(now, int32(1-i%2), true); err != nil {
+				t.Fatalf("records with data: %v", err)
+			}
 		}
-	})
+		if err := v.note(now, maxVoid/2, false); err != nil {
+			t.Fatal(err)
+		}
+		if err := v.note(now+voidWindow-1, maxVoid/2+1, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := v.note(3*voidWindow-1, 1, false); !errors.Is(err, errVoidRecords) {
+		t.Errorf("one too many: %v, want %v", err, errVoidRecords)
+	}
+}
+
+// Records are told apart however they come.
+func TestRecordCutter(t *testing.T) {
+	var stream []byte
+	sizes := []int{1, 0, 300, 0, 0, 65535, 2, 16 << 10}
+	for i, n := range sizes {
+		stream = append(append(stream, byte(i), 3, 3, byte(n>>8), byte(n)), make([]byte, n)...)
+	}
+	for _, in := range []int{1, 2, 3, 5, 7, 1000, len(stream)} {
+		for _, room := range []int{1, 4, 5, 6, 517, len(stream)} {
+			var r recordCutter
+			b, got := make([]byte, room), make([]byte, 0, len(stream))
+			ends := 0
+			for at := 0; at < len(stream); {
+				n, ended := r.cut(b, stream[at:min(at+in, len(stream))])
+				if n == 0 {
+					t.Fatalf("nothing of %d bytes with room for %d", in, room)
+				}
+				at += n
+				got = append(got, b[:n]...)
+				if !ended {
+					continue
+				}
+				want := 0
+				for _, n := range sizes[:ends+1] {
+					want += recordHeader + n
+				}
+				if ends++; at != want {
+					t.Fatalf("%d bytes with room for %d: record %d ends at %d, want %d", in, room, ends, at, want)
+				}
+			}
+			if ends != len(sizes) || !bytes.Equal(got, stream) {
+				t.Errorf("%d bytes with room for %d: %d records, want %d, or other bytes", in, room, ends, len(sizes))
+			}
+		}
+	}
 }
 
 // TLS 1.2 lets a client ask for renegotiation. It is refused.

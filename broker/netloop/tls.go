@@ -32,7 +32,16 @@ const maxHelloSize = 16 << 10
 var recordPool = sync.Pool{New: func() any { return new([recordSize]byte) }}
 
 // tlsSocket is a wire as the net.Conn under its tls.Conn.
-type tlsSocket wire
+type tlsSocket struct {
+	wire *wire
+
+	// owned by the goroutine of the handshake until it ends, then by the loop
+	records recordCutter
+
+	// owned by the loop
+	whole int32 // records given out since the handshake, of which tls.Conn.Read has not yet made anything
+	void  voidRecords
+}
 
 // drained is the error of a Read that would have to wait.
 type drained struct{}
@@ -41,30 +50,34 @@ func (drained) Error() string   { return "netloop: no more input yet" }
 func (drained) Timeout() bool   { return true }
 func (drained) Temporary() bool { return true }
 
-// Read implements net.Conn. It waits during the handshake and never after it.
+// Read implements net.Conn. It waits during the handshake and never after it. It gives out
+// the bytes of one record at most, so that it is known which records tls.Conn.Read has dealt with.
 func (s *tlsSocket) Read(b []byte) (int, error) {
-	if s.hs != nil { // cleared by the loop once the handshake's goroutine has ended
-		return s.hs.read(b)
+	if hs := s.wire.hs; hs != nil { // cleared by the loop once the handshake's goroutine has ended
+		return hs.read(b, &s.records)
 	}
-	l := s.conn.loop
+	l := s.wire.conn.loop
 	if len(l.raw) == 0 {
 		return 0, drained{}
 	}
-	n := copy(b, l.raw)
+	n, ended := s.records.cut(b, l.raw)
 	l.raw = l.raw[n:]
+	if ended {
+		s.whole++
+	}
 	return n, nil
 }
 
 // Write implements net.Conn. It never waits. Whoever is writing to the socket
 // takes b with the rest, else the connection's loop does.
 func (s *tlsSocket) Write(b []byte) (int, error) {
-	c := s.conn
+	c := s.wire.conn
 	c.mu.Lock()
 	if c.state&outClosed != 0 {
 		c.mu.Unlock()
 		return 0, net.ErrClosed
 	}
-	(*wire)(s).put(b)
+	s.wire.put(b)
 	idle := c.state&(outDirty|outWriting) == 0
 	if idle {
 		c.state |= outDirty
@@ -81,16 +94,16 @@ func (s *tlsSocket) Close() error { return nil }
 
 // LocalAddr implements net.Conn. It is for GetConfigForClient and the like.
 func (s *tlsSocket) LocalAddr() net.Addr {
-	if s.hs != nil {
-		return s.hs.local
+	if hs := s.wire.hs; hs != nil {
+		return hs.local
 	}
 	return nil
 }
 
 // RemoteAddr implements net.Conn. It is for GetConfigForClient and the like.
 func (s *tlsSocket) RemoteAddr() net.Addr {
-	if s.hs != nil {
-		return s.hs.remote
+	if hs := s.wire.hs; hs != nil {
+		return hs.remote
 	}
 	return nil
 }
@@ -116,7 +129,7 @@ func (w *wire) decrypt(raw []byte) (buf []byte, tail int, err error) {
 		tail = copy(buf, in)
 	}
 	l.raw = raw
-	end := tail
+	end, socket := tail, w.tls.NetConn().(*tlsSocket)
 	for err == nil {
 		if end == len(buf) { // a long tail, or crypto/tls had more than a record
 			buf = append(buf, make([]byte, recordSize)...)
@@ -124,6 +137,10 @@ func (w *wire) decrypt(raw []byte) (buf []byte, tail int, err error) {
 		var n int
 		n, err = w.tls.Read(buf[end:])
 		end += n
+		if tooMany := socket.void.note(l.now, socket.whole, n > 0); tooMany != nil {
+			err = tooMany
+		}
+		socket.whole = 0
 	}
 	l.raw = nil
 	switch {
