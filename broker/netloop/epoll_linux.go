@@ -1,6 +1,7 @@
 package netloop
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -150,8 +151,20 @@ func (l *Loop) handle(ev *unix.EpollEvent) {
 	case ev.Events&unix.EPOLLIN != 0:
 		c.onReadable()
 	default: // the peer is gone altogether and we were not reading
-		c.finish(c.socketError())
+		c.hungUp()
 	}
+}
+
+// hungUp is called when the peer is gone altogether and the connection is not being read. A reset ends it. When
+// it was an orderly end, which looks like this on Unix sockets alone, what has come before is taken first, if
+// reading has only been put off. epoll would tell of it again and again: it does not watch until reading goes on.
+func (c *Conn) hungUp() {
+	err := c.socketError()
+	if !c.held() || !errors.Is(err, ErrPeerGone) || c.control(unix.EPOLL_CTL_DEL, 0) != nil {
+		c.finish(err)
+		return
+	}
+	c.interest = unwatched
 }
 
 func (p *epoll) lookup(fd, gen int32) *Conn {
@@ -177,9 +190,8 @@ func (c *Conn) attach(interest uint32) error {
 	}
 	c.gen = p.gen
 	c.interest = interest
-	ev := unix.EpollEvent{Events: interest, Fd: c.fd, Pad: c.gen}
-	if err := unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, int(c.fd), &ev); err != nil {
-		return fmt.Errorf("watch socket: %w", err)
+	if err := c.control(unix.EPOLL_CTL_ADD, interest); err != nil {
+		return err
 	}
 	p.byFD[c.fd] = c
 	return nil
@@ -203,18 +215,31 @@ func (c *Conn) updateInterest() {
 		want |= unix.EPOLLOUT
 	}
 	c.mu.Unlock()
-	if want == c.interest {
+	op := unix.EPOLL_CTL_MOD
+	switch {
+	case want == c.interest, want == 0 && c.interest == unwatched:
 		return
+	case c.interest == unwatched:
+		op = unix.EPOLL_CTL_ADD
 	}
 	c.interest = want
-	ev := unix.EpollEvent{Events: want, Fd: c.fd, Pad: c.gen}
-	if err := unix.EpollCtl(c.loop.poller.fd, unix.EPOLL_CTL_MOD, int(c.fd), &ev); err != nil {
-		failure := fmt.Errorf("watch socket: %w", err)
+	if err := c.control(op, want); err != nil {
 		c.mu.Lock()
-		c.writeErr = &failure
+		c.writeErr = &err
 		c.mu.Unlock()
 		c.loop.Post((*writeErrorTask)(c))
 	}
+}
+
+// unwatched is the interest of a connection that the poller does not know: see hungUp.
+const unwatched = ^uint32(0)
+
+func (c *Conn) control(op int, interest uint32) error {
+	ev := unix.EpollEvent{Events: interest, Fd: c.fd, Pad: c.gen}
+	if err := unix.EpollCtl(c.loop.poller.fd, op, int(c.fd), &ev); err != nil {
+		return fmt.Errorf("watch socket: %w", err)
+	}
+	return nil
 }
 
 func (c *Conn) onReadable() {

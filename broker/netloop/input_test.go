@@ -203,6 +203,31 @@ func TestPausedByNeighbourInSameTurn(t *testing.T) {
 	})
 }
 
+// The end of a peer waits until a paused connection has read what came before, also on a Unix socket, of which the system
+// tells that it is gone altogether as soon as the peer has closed it.
+func TestPeerClosesWhilePaused(t *testing.T) {
+	eachTransport(t, func(t *testing.T, cfg Config, tr transport) {
+		p := newProbe(t)
+		got := make(chan []byte, 10)
+		p.onData = records(got, 1)
+		c, client := tr.connectUnix(t, cfg, p)
+		onLoop(t, c, c.PauseRead)
+		send(t, client, appendRecord(nil, []byte("one")))
+		client.Close()
+		for range 100 {
+			onLoop(t, c, func() {})
+		}
+		if len(got)+len(p.closed) > 0 {
+			t.Fatal("a call of the handler although paused")
+		}
+		onLoop(t, c, c.ResumeRead)
+		if b := receive(t, got, "record"); string(b) != "one" {
+			t.Errorf("record %q, want one", b)
+		}
+		wantClosed(t, p, ErrPeerGone)
+	})
+}
+
 func TestPeerReset(t *testing.T) {
 	for _, state := range []string{"idle", "paused", "writing"} {
 		t.Run(state, func(t *testing.T) {
