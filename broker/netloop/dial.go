@@ -162,7 +162,9 @@ func (c *Conn) handDecoded(h Handler, data []byte) {
 // decoded takes data of a WebSocket that has just been opened.
 func (c *Conn) decoded(data []byte) {
 	n, err := c.wire.ws.take(c.wire, data)
-	c.wire.err = err
+	if err != nil { // else the end of TLS may have come behind data
+		c.wire.err = err
+	}
 	c.plaintext(data[:n], 0)
 	c.wire.conclude()
 }

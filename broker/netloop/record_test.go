@@ -156,6 +156,31 @@ func TestKeyUpdate(t *testing.T) {
 	})
 }
 
+// A peer may end its stream right behind the request for a WebSocket, and without closing its socket.
+func TestEndBehindUpgrade(t *testing.T) {
+	eachEngine(t, func(t *testing.T, cfg Config) {
+		for name, lc := range map[string]ListenConfig{
+			"":         {WebSocket: &WebSocketConfig{}},
+			" of Bare": {Bare: []Protocol{{Name: "any", Match: func([]byte) Match { return MatchYes }}}},
+		} {
+			e := startEngine(t, cfg)
+			p := newProbe(t)
+			lc.TLS = testServerTLS()
+			lc.NewHandler = func(*Conn) Handler { return p }
+			nc, out, _ := rawTLS(t, listenWith(t, e, lc))
+			request := upgradeRequest
+			if lc.Bare != nil {
+				request = strings.NewReplacer("/mqtt ", "/ ", "Sec-WebSocket-Protocol: mqtt\r\n", "").Replace(request)
+			}
+			all := out.seal(typeApplication, append([]byte(request), frame(newSeed(t), 0x80|opBinary, []byte("x"))...))
+			send(t, nc, append(all, out.seal(typeAlert, []byte{1, 0})...))
+			if err := receive(t, p.closed, "OnClose"+name); !errors.Is(err, ErrPeerGone) {
+				t.Errorf("OnClose%s(%v), want %v", name, err, ErrPeerGone)
+			}
+		}
+	})
+}
+
 // What a peer may not send after the handshake ends its connection with an
 // alert.
 func TestBadRecords(t *testing.T) {
