@@ -40,6 +40,7 @@ type conn struct {
 	newExpiry   bool // DISCONNECT has changed the Session Expiry Interval
 	problemInfo bool // the client wants Reason Strings and User Properties
 	hadExpiry   bool // the Session Expiry Interval in CONNECT was not 0
+	behind      bool // while CONNECT is being decided: something has come behind it
 	qos2        uint16
 	keepAlive   time.Duration // 1.5 times what the client has asked for; 0 is none
 	heard       time.Duration // loop time of the last sign of life
@@ -117,6 +118,7 @@ func (c *conn) take(nc *netloop.Conn, data []byte) (consumed int) {
 
 // holdBack leaves input for later, but not any amount of it.
 func (c *conn) holdBack(nc *netloop.Conn, data []byte, consumed int) int {
+	c.behind = len(data) > consumed
 	if len(data)-consumed > maxConnect {
 		nc.PauseRead()
 	}

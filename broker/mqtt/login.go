@@ -168,6 +168,7 @@ func (c *conn) onDecision(d login.Result) {
 		c.put(packet.AppendAuth(c.controlBuf(), &packet.Auth{
 			Reason: packet.ContinueAuthentication, Method: l.method, Data: d.Answer,
 		}, c.maxPacket))
+		c.nc.ResumeRead()
 		c.nc.Again()
 	case d.Decision != broker.Allow || d.Err != nil:
 		c.deny(l, d.Err)

@@ -199,6 +199,104 @@ func TestAuthenticatorIsSlow(t *testing.T) {
 	})
 }
 
+// TestLeavesBeforeConnAck has clients send all they have to say, take leave and close before it is known who they
+// are, as those may that do not wait for CONNACK: v5 3.1.4, v3.1.1 3.1.4. It counts all the same.
+func TestLeavesBeforeConnAck(t *testing.T) {
+	for _, half := range []bool{false, true} {
+		for _, bye := range []bool{false, true} {
+			t.Run(fmt.Sprintf("half=%t bye=%t", half, bye), func(t *testing.T) {
+				eachEngine(t, func(t *testing.T, loop netloop.Config) {
+					asked, release := make(chan struct{}), make(chan struct{})
+					s := newServer(t, setup{loop: loop, mqtt: Config{Authenticator: authenticator(
+						func(_ context.Context, r *broker.ConnectRequest) (broker.Decision, *broker.Identity, error) {
+							if r.User != "" {
+								close(asked)
+								<-release
+							}
+							return broker.Allow, nil, nil
+						})}})
+					sub := dialAs(s, "v4 id=s clean")
+					sub.do("sub id=1 #,0", "SUBACK 1 00")
+					v, b, err := encodeConnect("v4 id=a clean username=u will=t:will")
+					if err != nil {
+						t.Fatal(err)
+					}
+					commands := []string{"pub t 1", "pub t 2"}
+					if bye {
+						commands = append(commands, "disconnect")
+					}
+					for _, command := range commands {
+						more, err := encode(command, v)
+						if err != nil {
+							t.Fatal(err)
+						}
+						b = append(b, more...)
+					}
+					c := newClient(s, v)
+					c.send(b)
+					if half {
+						err = c.nc.(interface{ CloseWrite() error }).CloseWrite()
+					} else {
+						err = c.nc.Close()
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+					select {
+					case <-asked:
+					case <-time.After(patience):
+						t.Error("nobody is asked about the client")
+					}
+					if loop.Portable {
+						synctest.Wait()
+					}
+					for range 100 { // its end has been noticed
+						onLoops(s.engine)
+					}
+					close(release)
+					sub.expect("PUBLISH t 1 q=0", "PUBLISH t 2 q=0")
+					if bye {
+						dialAs(s, "v4 id=b clean").do("pub t last q=1 id=1", "PUBACK 1")
+						sub.expect("PUBLISH t last q=0")
+					} else {
+						sub.expect("PUBLISH t will q=0")
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestLeavesDuringExchange finds that a client which has ended its stream is not waited for when it is its turn.
+func TestLeavesDuringExchange(t *testing.T) {
+	eachEngine(t, func(t *testing.T, loop netloop.Config) {
+		s := newServer(t, setup{loop: loop, mqtt: Config{Enhanced: []broker.EnhancedAuthenticator{riddle{"u"}}}})
+		v, b, err := encodeConnect("v5 id=a clean auth=riddle")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newClient(s, v)
+		c.send(append(b, byte(packet.TypeAuth)<<4)) // and no more of it
+		if err := c.nc.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		c.wantAuth(packet.ContinueAuthentication, "1")
+		c.expect("EOF")
+		if got := s.mqtt.Stats().Timeouts; got != 0 {
+			t.Errorf("counted %d timeouts, want none", got)
+		}
+	})
+}
+
+// onLoops waits for a turn of every loop.
+func onLoops(e *netloop.Engine) {
+	for _, l := range e.Loops() {
+		done := make(chan struct{})
+		l.PostFunc(func() { close(done) })
+		<-done
+	}
+}
+
 // riddle is an authentication method: the answer to 1 is 2, and that is the user.
 type riddle struct{ user string }
 

@@ -145,8 +145,15 @@ func (c *conn) unpark() {
 	}
 }
 
-// OnPeerEnd implements netloop.EndKeeper: what is parked comes before the end.
+// OnPeerEnd implements netloop.EndKeeper: what is parked comes before the end, and so does what a client has sent behind
+// CONNECT, for which it need not wait for CONNACK: v5 3.1.4, v3.1.1 3.1.4. One that has sent no more has given up.
 func (c *conn) OnPeerEnd(*netloop.Conn) (keep bool) {
-	q := c.acks
-	return c.state == connected && q != nil && q.parkedAt < len(q.parked)
+	switch q := c.acks; c.state {
+	case connecting:
+		l := c.login()
+		return c.behind && (l == nil || !l.awaits)
+	case connected:
+		return q != nil && q.parkedAt < len(q.parked)
+	}
+	return false
 }
