@@ -47,6 +47,16 @@ func (s *Session) Detach(sc *Scratch, epoch uint64, how Leave) {
 	}
 }
 
+// DropWill drops the Will of a client that has taken leave, before Detach follows: what it has published before may
+// still have to wait, and the connection end by other means. Nothing happens if a newer connection owns the Session.
+func (s *Session) DropWill(epoch uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.epoch.Load() == epoch && !s.asleep() && s.link != nil && s.extra != nil {
+		s.extra.will = nil
+	}
+}
+
 // schedule sets the Session's deadline to the earliest of its reasons.
 func (s *Session) schedule() {
 	x := s.extra

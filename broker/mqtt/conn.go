@@ -101,7 +101,7 @@ func (c *conn) take(nc *netloop.Conn, data []byte) (consumed int) {
 		consumed += n
 		count(&c.ls.packets[f.Type])
 		if c.held() && !overtakes(f.Type) {
-			c.park(f.Type, raw)
+			c.park(f, raw)
 			continue
 		}
 		if err := c.handle(f); err != nil {

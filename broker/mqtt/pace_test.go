@@ -113,6 +113,45 @@ func TestPaceBytes(t *testing.T) {
 	})
 }
 
+// TestPaceTakesLeave ends the connection of a client that has taken leave while what it has published before is still to be
+// taken. Its Will is gone: v5 [MQTT-3.14.4-3], v3.1.1 [MQTT-3.14.4-3]. That of a client is not whose DISCONNECT says so, or is none.
+func TestPaceTakesLeave(t *testing.T) {
+	for end, by := range map[string]func(s *testServer){
+		"taken over": func(s *testServer) { dialAs(s, "v5 id=c clean") },
+		"kicked": func(s *testServer) {
+			if err := s.broker.Kick(broker.DefaultApp, "c", false); err != nil {
+				t.Errorf("Kick: %v", err)
+			}
+		},
+	} {
+		for connect, byes := range map[string]map[string]bool{ // whether the Will is published
+			"v4 id=c clean will=gone:x":           {"": true, "\xE0\x00": false},
+			"v5 id=c clean will=gone:x":           {"": true, "\xE0\x00": false, "\xE0\x01\x04": true, "\xE0\x01\x03": true},
+			"v5 id=c clean will=gone:x expiry=60": {"": true, "\xE0\x02\x00\x00": false},
+		} {
+			for bye, want := range byes {
+				t.Run(fmt.Sprintf("%s, %s, % x", end, connect, bye), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						s := newSlowServer(t, perClient(10))
+						sub := dialAs(s, "v5 id=sub clean")
+						sub.do("sub id=1 gone,0", "SUBACK 1 00")
+						c := dialAs(s, connect)
+						c.send(append(publishes(t, c.version, 20, 0, "x"), bye...))
+						if got := taken(s); got != 11 {
+							t.Fatalf("%d are taken, want 11", got)
+						}
+						by(s)
+						synctest.Wait()
+						if got := sub.drain()[packet.TypePublish]; (got > 0) != want {
+							t.Errorf("the Will was published %d times, want %t", got, want)
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
 // TestPaceKeepsAlive has a client that is slowed be heard: its PINGREQ is answered at once, and it is not let go.
 func TestPaceKeepsAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

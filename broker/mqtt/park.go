@@ -40,15 +40,19 @@ func (c *conn) hold() {
 }
 
 // park keeps a packet for later. Behind DISCONNECT nothing comes; not reading
-// on keeps the end of the stream from overtaking it.
-func (c *conn) park(t packet.Type, raw []byte) {
+// on keeps the end of the stream from overtaking it. The Will is dropped at once, v5 [MQTT-3.14.4-3], v3.1.1
+// [MQTT-3.14.4-3]: another connection may take the Session over before the rest is dealt with.
+func (c *conn) park(f packet.Frame, raw []byte) {
 	q := c.acks
 	if q.parkedAt > 0 && len(q.parked)+len(raw) > cap(q.parked) {
 		q.parked = q.parked[:copy(q.parked, q.parked[q.parkedAt:])]
 		q.parkedAt = 0
 	}
 	q.parked = append(q.parked, raw...)
-	q.final = t == packet.TypeDisconnect
+	q.final = f.Type == packet.TypeDisconnect
+	if q.final && c.takeLeave(f) == nil && c.graceful { // if it is malformed, that is found again in its turn
+		c.session.DropWill(c.epoch)
+	}
 	most, owing := c.parkedBounds()
 	if n := len(q.parked) - q.parkedAt; q.final || n > owing || n > most && c.owesNothing() {
 		c.nc.PauseRead()

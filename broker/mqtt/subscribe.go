@@ -121,6 +121,15 @@ func (c *conn) onUnsubscribe(f packet.Frame) error {
 
 // onDisconnect lets the client go.
 func (c *conn) onDisconnect(f packet.Frame) error {
+	if err := c.takeLeave(f); err != nil {
+		return err
+	}
+	c.close(errDisconnect, 0)
+	return nil
+}
+
+// takeLeave notes what DISCONNECT says of the connection's end, whatever ends it then.
+func (c *conn) takeLeave(f packet.Frame) error {
 	p, err := packet.DecodeDisconnect(f, c.version)
 	if err != nil {
 		return err
@@ -134,6 +143,5 @@ func (c *conn) onDisconnect(f packet.Frame) error {
 	if p.Reason == packet.NormalDisconnection { // any other leaves the Will in place: v5 [MQTT-3.14.4-3]
 		c.graceful = true
 	}
-	c.close(errDisconnect, 0)
 	return nil
 }
