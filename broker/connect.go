@@ -241,6 +241,7 @@ func (s *Session) saveConnected(r Connected, done func(Connected)) *connecting {
 	default: // nothing is left of what was stored
 		s.app.broker.store.DeleteSession(s.key(), 0, nil)
 		s.extra.record = recordState{}
+		s.subscriptionsChanged()
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -97,8 +98,39 @@ func (s *Session) orphanRecord() *SessionRecord {
 // saveRecord hands the Session's record to the Store. c is told when it is safe.
 func (s *Session) saveRecord(c Commit) {
 	r := s.makeRecord()
-	s.more().record = recordState{saved: true, awake: s.link != nil, will: r.Will != nil, expiry: s.expiry}
-	s.app.broker.store.SaveSession(s.key(), r, c)
+	x := s.more()
+	x.record = recordState{saved: true, awake: s.link != nil, will: r.Will != nil, expiry: s.expiry}
+	s.app.broker.store.SaveSession(s.key(), r, &recordSave{x, x.subsNow, c})
+}
+
+// recordSave is a record on its way to the Store.
+type recordSave struct {
+	x    *extra
+	subs uint32 // x.subsNow of it
+	c    Commit // may be nil
+}
+
+// Committed implements Commit. Records of one Session come to their ends in order.
+func (r *recordSave) Committed(err error) {
+	if err == nil {
+		r.x.subsStored.Store(r.subs)
+	}
+	if r.c != nil {
+		r.c.Committed(err)
+	}
+}
+
+// subscriptionsChanged notes that the subscriptions are others than in the Store.
+func (s *Session) subscriptionsChanged() {
+	if s.extra != nil { // else there is no record
+		s.extra.subsNow++
+	}
+}
+
+// subscriptionsSafe tells whether the subscriptions in the Store are those of the Session.
+func (s *Session) subscriptionsSafe() bool {
+	x := s.extra
+	return x != nil && s.persistent() && s.lasting() && x.record.saved && x.subsStored.Load() == x.subsNow
 }
 
 // saveLast saves the record of a Session that is off line and awake, because
@@ -188,6 +220,9 @@ func (s *Session) restore(sc *Scratch, r *SessionRecord) {
 			s.index(&s.subs[i])
 		}
 	} else {
+		if !slices.Equal(s.subs, r.Subscriptions) { // the Store has failed to keep some
+			s.subscriptionsChanged()
+		}
 		for i := range s.subs {
 			if s.logged(&s.subs[i]) {
 				s.index(&s.subs[i])

@@ -132,6 +132,8 @@ type extra struct {
 	refused    []item   // that are owed, to another member of their group
 	heir       *Session // has the mailbox now, and waits for them; nil if there are none
 	record     recordState
+	subsNow    uint32        // goes up when the subscriptions change
+	subsStored atomic.Uint32 // what it was in the record that is in the Store
 	mail       *mailRecord   // that there may be mail; nil if nothing has been recorded since it woke
 	flash      int           // bytes for which it counts among those that may come back soon
 	fruitless  uint8         // connections in a row that acknowledged nothing

@@ -9,7 +9,8 @@ import (
 // Subscribe adds subscriptions, or replaces those with equal Topic Filters. The
 // filters must be valid. It returns one error per subscription: nil where it is
 // in force, ErrQuotaExceeded where there are too many, ErrNotAuthorized where it reaches into
-// the inbox of another client. A client's own inbox needs no subscription, and gets none.
+// the inbox of another client. A client's own inbox needs no subscription, and gets none. Clients subscribe anew whenever they
+// connect: to what is stored like this already, nothing is written, nor refused when the disk is full.
 //
 // If pending is true, c will be told when all is on disk, and the client must
 // not be answered before. Retained messages follow
@@ -21,16 +22,16 @@ func (s *Session) Subscribe(sc *Scratch, epoch uint64, subs []Subscribe, c Commi
 	if s.epoch.Load() != epoch || s.asleep() {
 		return nil, false, ErrStale
 	}
-	changed := false
+	changed, safe := false, s.subscriptionsSafe()
 	for i, sub := range subs {
 		switch own, foreign := foreignInbox(sub.TopicFilter, s.clientID); {
 		case foreign:
 			errs[i] = ErrNotAuthorized
 		case !own:
-			changed = changed || !sub.Fleeting || s.lastingSubscription(sub.TopicFilter)
+			changed = changed || (!sub.Fleeting || s.lastingSubscription(sub.TopicFilter)) && !(safe && s.hasSubscription(sub))
 			errs[i] = s.subscribe(sub)
 		default:
-			changed = true
+			changed = changed || !safe
 		}
 	}
 	if h := sc.hooks; h != nil && len(h.subscribed) > 0 {
@@ -53,8 +54,17 @@ func (s *Session) subscribed(filter string) int {
 	return slices.IndexFunc(s.subs, func(o Subscribe) bool { return o.TopicFilter == filter })
 }
 
+// hasSubscription tells whether there is one that equals sub.
+func (s *Session) hasSubscription(sub Subscribe) bool {
+	at := s.subscribed(sub.TopicFilter)
+	return at >= 0 && s.subs[at] == sub
+}
+
 func (s *Session) subscribe(sub Subscribe) error {
 	at := s.subscribed(sub.TopicFilter)
+	if at < 0 || s.subs[at] != sub {
+		s.subscriptionsChanged()
+	}
 	switch {
 	case at >= 0:
 		kept := s.subs[at].Options.QoS() > 0
@@ -115,6 +125,7 @@ func (s *Session) Unsubscribe(sc *Scratch, epoch uint64, filters []string, c Com
 		}
 		existed[i], changed = true, changed || !s.subs[at].Fleeting
 		s.subs = slices.Delete(s.subs, at, at+1)
+		s.subscriptionsChanged()
 		s.app.index.Unsubscribe(f, s)
 		s.cancelRetained(f)
 	}
