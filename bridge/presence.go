@@ -27,8 +27,9 @@ func Presence(clientID string, delay time.Duration) *broker.Will {
 		return nil
 	}
 	return &broker.Will{
-		Message: &broker.Message{TopicName: name, Payload: offline, QoS: 1},
-		Delay:   max(delay, leastAbsence),
+		Message:  &broker.Message{TopicName: name, Payload: offline, QoS: 1},
+		Delay:    max(delay, leastAbsence),
+		LostOnly: true,
 	}
 }
 

@@ -25,7 +25,7 @@ func TestPresence(t *testing.T) {
 		"":                        "presence/",
 	} {
 		w := Presence(id, time.Minute)
-		if w == nil || w.Message.TopicName != want || w.Delay != time.Minute || w.Message.QoS != 1 || string(w.Message.Payload) != "offline" {
+		if w == nil || w.Message.TopicName != want || w.Delay != time.Minute || w.Message.QoS != 1 || !w.LostOnly || string(w.Message.Payload) != "offline" {
 			t.Errorf("%q: got %+v, want one to %q", id, w, want)
 			continue
 		}

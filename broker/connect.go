@@ -312,7 +312,7 @@ func (s *Session) detachOld(sc *Scratch) *Will {
 	s.tellDisconnected(sc, Disconnected{Reason: ErrTakenOver})
 	s.app.broker.takeovers.Add(1)
 	s.app.left()
-	if x := s.extra; x != nil && x.will != nil && x.will.Delay == 0 {
+	if x := s.extra; x != nil && x.will != nil && x.will.Delay == 0 && !x.will.LostOnly {
 		return x.will
 	}
 	return nil

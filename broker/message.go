@@ -124,6 +124,9 @@ type Will struct {
 	Delay time.Duration
 	// Expiry is the message's lifetime, counted from its publication. 0 is for ever.
 	Expiry time.Duration
+	// LostOnly leaves it unpublished when the client connects anew, even if that ends the Session: the client is there. MQTT has it published
+	// then. It is not stored: after a restart it makes no difference but to a clean start.
+	LostOnly bool
 }
 
 // publishable returns the Will's message as of now.

@@ -83,6 +83,9 @@ func (a *App) replace(sc *Scratch, old, s *Session) (left leftovers, ok bool) {
 	}
 	heir := old.bequeath(s)
 	left = old.retire(sc, ErrTakenOver)
+	if w := left.will; w != nil && w.LostOnly {
+		left.will = nil
+	}
 	if heir {
 		s.setGauges(sc)
 		s.awaitScan(&left)

@@ -81,6 +81,42 @@ func TestDisconnectChangesExpiry(t *testing.T) {
 	}
 }
 
+// TestWillLostOnly: such a Will is not published while the client is there, however it has come back, and is when it is lost.
+func TestWillLostOnly(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		life  uint32
+		delay time.Duration
+		back  []func(*broker.Connect)
+	}{
+		{"transient", 0, time.Second, nil},
+		{"transient, then lasting", 0, time.Second, []func(*broker.Connect){expiry(never)}},
+		{"lasting, no delay", never, 0, []func(*broker.Connect){expiry(never)}},
+		{"lasting, then a clean start", never, time.Second, []func(*broker.Connect){clean}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRoom(t, broker.Config{})
+				defer r.Close()
+				s := r.connect(t, "s")
+				s.subscribe("will", 1)
+				w := will(broker.Will{Message: &broker.Message{TopicName: "will", Payload: []byte("w"), QoS: 1}, Delay: c.delay, LostOnly: true})
+				r.connect(t, "c", expiry(c.life), w)
+				back := r.connect(t, "c", append(c.back, w)...)
+				advance(time.Minute)
+				if got := s.link.take(); len(got) != 0 {
+					t.Fatalf("the client is there: got %v, want nothing", got)
+				}
+				back.detach()
+				advance(time.Minute)
+				if got := s.link.take(); len(got) != 1 {
+					t.Errorf("the client is lost: got %v, want its Will", got)
+				}
+			})
+		})
+	}
+}
+
 // TestWill: v5 [MQTT-3.1.2-8], [MQTT-3.1.3-9], [MQTT-3.14.4-3], v3.1.1
 // [MQTT-3.1.2-8], [MQTT-3.1.2-10].
 func TestWill(t *testing.T) {

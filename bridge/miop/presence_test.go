@@ -99,6 +99,32 @@ func TestPresence(t *testing.T) {
 	})
 }
 
+// Who binds again, from another connection or the same one, has not been lost, though with d:0 the older Session ends by that.
+func TestPresenceTakenOver(t *testing.T) {
+	inBubble(t, setup{miop: Config{Profile: Profile{Presence: true}}}, func(t *testing.T, s *testServer) {
+		sub := subscribe(s, "miop-7", "presence/m:alice", false)
+		got := func() []string {
+			<-time.After(time.Minute)
+			synctest.Wait()
+			sub.mu.Lock()
+			defer sub.mu.Unlock()
+			return sub.got
+		}
+		old := bound(s, alice, "d:0")
+		c := bound(s, alice, "d:0")
+		old.expect("EOF")
+		c.do(5, packet.Bind, []string{alice, "d:0"}, "BindAck id:7 r:0")
+		c.quiet()
+		if got := got(); len(got) != 0 {
+			t.Errorf("it is bound: got %q, want nothing", got)
+		}
+		c.close()
+		if got, want := got(), []string{"presence/m:alice qos=1 offline"}; !slices.Equal(got, want) {
+			t.Errorf("it is lost: got %q, want %q", got, want)
+		}
+	})
+}
+
 // pacing has each message take so long.
 type pacing time.Duration
 
