@@ -66,8 +66,11 @@ type miopFlags struct {
 }
 
 // miopQueue has room for all that a broker sends to as many users as there may be until they acknowledge: what answers the bind
-// of one comes behind the messages of those before.
-const miopQueue = maxMIOPUsers * 1000
+// of one comes behind the messages of those before. In bytes that is four times the mailboxes that brokers keep by default.
+const (
+	miopQueue      = maxMIOPUsers * 1000
+	miopQueueBytes = maxMIOPUsers * 4 << 20
+)
 
 func addMIOPFlags(fs *pflag.FlagSet) *miopFlags {
 	f := &miopFlags{fs: fs, patience: ximpCallTimeout}
@@ -133,7 +136,7 @@ func (f *miopFlags) dial(ctx context.Context, stdio Stdio) (*client.Client, erro
 			}
 		}
 	}
-	o := client.Options{Version: 5, Manual: true, Queue: miopQueue, KeepAlive: time.Duration(f.keepAlive) * time.Second}
+	o := client.Options{Version: 5, Manual: true, Queue: miopQueue, QueueBytes: miopQueueBytes, KeepAlive: time.Duration(f.keepAlive) * time.Second}
 	if f.signFile != "" {
 		sign, err := readFile(f.signFile)
 		if err != nil {

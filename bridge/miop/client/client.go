@@ -1,9 +1,9 @@
 // Package client is a small MIOP client, of versions 3, 5 and 6: it binds users, takes and acknowledges their messages,
-// uploads, and keeps the connection alive. Tests, the command line and the load generator use it.
+// uploads, and keeps the connection alive. Tests and the command line use it.
 //
-// A Client has one connection and does not reconnect. One goroutine reads, another sends Ping while nothing comes; both
-// end with the connection. Messages wait in a queue of Options.Queue; while it is full nothing is read, so that TCP holds
-// the server back, and answers wait behind them: somebody must take from Messages all the time.
+// A Client has one connection and does not reconnect. One goroutine reads, one sends Ping while nothing comes, and one hands
+// on messages; Close waits for all of them, and must be called in the end. Messages wait in a queue of Options.Queue and QueueBytes; while it is
+// full nothing is read, so that TCP holds the server back, and answers wait behind them: somebody must take from Messages all the time.
 //
 // The protocol protects nothing; see packet. Connect with TLS where it matters.
 package client
@@ -63,8 +63,8 @@ type Options struct {
 	Version packet.Version
 	// Manual leaves messages unacknowledged until Ack; else they are acknowledged when they have been taken.
 	Manual bool
-	// Queue is how many messages wait to be taken. 0 is 64.
-	Queue int
+	// Queue is how many messages wait to be taken, and QueueBytes how many bytes of them. 0 is 64, and 16 MiB.
+	Queue, QueueBytes int
 	// KeepAlive is how long nothing may come until Ping is sent. 0 is 300 s.
 	KeepAlive time.Duration
 	// Trace, if not nil, is called with each frame that is sent or received, by one goroutine at a time each way. It
@@ -86,8 +86,11 @@ type Client struct {
 	o        Options
 	conn     net.Conn
 	messages chan Message
+	queue    *queue
 	done     chan struct{}
+	closing  chan struct{} // closed by Close
 	wait     sync.WaitGroup
+	close    sync.Once
 
 	writing sync.Mutex  // held while a frame is written
 	full    atomic.Bool // a message waits for room in the queue, and so nothing is read
@@ -131,19 +134,24 @@ func New(conn net.Conn, o Options) *Client {
 	if o.Queue <= 0 {
 		o.Queue = 64
 	}
+	if o.QueueBytes <= 0 {
+		o.QueueBytes = 16 << 20
+	}
 	if o.KeepAlive <= 0 {
 		o.KeepAlive = packet.DefaultKeepAlive * time.Second
 	}
 	c := &Client{
-		o: o, conn: conn, messages: make(chan Message, o.Queue), done: make(chan struct{}), answers: make(map[string]chan packet.Props),
+		o: o, conn: conn, messages: make(chan Message), queue: newQueue(o.Queue, o.QueueBytes),
+		done: make(chan struct{}), closing: make(chan struct{}), answers: make(map[string]chan packet.Props),
 	}
 	heard := make(chan struct{}, 1)
 	c.wait.Go(func() { c.read(heard) })
 	c.wait.Go(func() { c.keepAlive(heard) })
+	c.wait.Go(c.deliver)
 	return c
 }
 
-// Messages has what the server sends for the binds. It is closed when the connection is over.
+// Messages has what the server sends for the binds. It is closed when the connection is over and all that came is taken, and by Close.
 func (c *Client) Messages() <-chan Message { return c.messages }
 
 // Done is closed when the connection is over.
@@ -163,9 +171,10 @@ func (c *Client) MoveTo() string {
 	return c.moveTo
 }
 
-// Close ends the connection, without Unbind, and waits for the Client's goroutines.
+// Close ends the connection, without Unbind, and waits for the Client's goroutines. What has not been taken is not acknowledged, and comes again.
 func (c *Client) Close() {
 	c.end(ErrClosed)
+	c.close.Do(func() { close(c.closing) })
 	c.wait.Wait()
 }
 

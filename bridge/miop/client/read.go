@@ -10,7 +10,7 @@ import (
 
 // read hands on what comes until the connection is over. heard gets a signal each time.
 func (c *Client) read(heard chan<- struct{}) {
-	defer close(c.messages)
+	defer c.queue.end()
 	buf := make([]byte, 0, readBuffer)
 	for {
 		if len(buf) == cap(buf) { // a frame is longer, and has come so far
@@ -86,40 +86,24 @@ func (c *Client) answer(kind packet.Opcode, prop string, p packet.Props) {
 	}
 }
 
-// onMsg hands on the entries of a Msg, and acknowledges them when they have been taken.
+// onMsg hands on the entries of a Msg. They are acknowledged when all have been taken.
 func (c *Client) onMsg(f *packet.Frame) error {
 	ack, _ := f.Props.Uint("ack")
+	if len(f.Data) == 0 && ack != 0 && !c.o.Manual { // nothing is to be taken
+		return c.Ack(ack)
+	}
 	for data := f.Data; len(data) > 0; {
 		e, rest, err := packet.NextEntry(data, packet.Long)
 		if err != nil {
 			return err
 		}
 		data = rest
-		if err := c.hand(Message{AppID: e.AppID, ID: e.ID, Ack: ack, Body: bytes.Clone(e.Body)}); err != nil {
+		m := Message{AppID: e.AppID, ID: e.ID, Ack: ack, Body: bytes.Clone(e.Body)}
+		if err := c.hand(queued{m, ack != 0 && len(rest) == 0}); err != nil {
 			return err
 		}
 	}
-	if ack == 0 || c.o.Manual {
-		return nil
-	}
-	return c.Ack(ack)
-}
-
-// hand puts m into the queue, and waits for room there.
-func (c *Client) hand(m Message) error {
-	select {
-	case c.messages <- m:
-		return nil
-	default:
-	}
-	c.full.Store(true)
-	defer c.full.Store(false)
-	select {
-	case c.messages <- m:
-		return nil
-	case <-c.done:
-		return c.Err()
-	}
+	return nil
 }
 
 // keepAlive sends Ping while nothing comes, and ends the connection if nothing comes then either, unless it is for want of
