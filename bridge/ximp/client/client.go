@@ -25,6 +25,7 @@ type Client struct {
 	o      Options
 	login  *packet.LoginResponse
 	stream *stream // the reading goroutine's
+	queue  eventQueue
 	key    packet.Key
 	out    chan []byte
 	events chan Event
@@ -219,7 +220,7 @@ func (c *Client) read() {
 
 // take reads the message in f and gives it to who waits for it, or makes it an event.
 func (c *Client) take(f packet.Frame) error {
-	m, err := c.open(f, c.key)
+	m, size, err := c.open(f, c.key)
 	if err != nil {
 		return err
 	}
@@ -241,29 +242,22 @@ func (c *Client) take(f packet.Frame) error {
 	case waiting != nil:
 		waiting <- m // has room: it is taken out of pending with this
 	case m.Notify != nil, m.Response != nil && m.Response.Error != nil:
-		e := Event{Message: m}
-		if err := e.unpack(); err != nil {
-			return err
-		}
-		select {
-		case c.events <- e:
-		default:
-			c.dropped.Add(1)
-		}
+		return c.offer(m, size)
 	}
 	// Else somebody has stopped to wait for it.
 	return nil
 }
 
-// open decrypts f into bytes of its own and decodes it.
-func (c *Client) open(f packet.Frame, key packet.Key) (*packet.Message, error) {
+// open decrypts f into bytes of its own and decodes it. size is what the message takes in memory, about.
+func (c *Client) open(f packet.Frame, key packet.Key) (m *packet.Message, size int, err error) {
 	plain, err := f.Open(nil, key)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	m := new(packet.Message)
-	if err := packet.Decode(plain, m); err != nil {
-		return nil, err
+	m = new(packet.Message)
+	elements, err := packet.DecodeCount(plain, m)
+	if err != nil {
+		return nil, 0, err
 	}
-	return m, nil
+	return m, len(plain) + elements*elementOverhead, nil
 }

@@ -36,22 +36,30 @@ func (e *Event) Err() error {
 	return nil
 }
 
-// unpack reads what a room's notify holds. A bundle holds MaxInflated bytes at most.
-func (e *Event) unpack() error {
+// What an event counts for in Options.EventBytes beside what has come: by itself, and for each element of a list, which takes two
+// bytes of a packet and up to so many in memory.
+const (
+	eventOverhead   = 512
+	elementOverhead = 256
+)
+
+// unpack reads what a room's notify holds, and returns what that takes in memory. A bundle holds MaxInflated bytes at most, and MaxElements.
+func (e *Event) unpack() (size int, err error) {
 	if e.Message.Notify == nil {
-		return nil
+		return 0, nil
 	}
 	n := e.Message.Notify.NewMessage
 	if n == nil || string(n.InfoType) != packet.BoxRoom {
-		return nil
+		return 0, nil
 	}
 	e.Room = new(packet.RoomPacket)
-	if err := packet.Decode(n.Content, e.Room); err != nil {
-		return err
+	elements, err := packet.DecodeCount(n.Content, e.Room)
+	if err != nil {
+		return 0, err
 	}
 	d := e.Room.Down
 	if d == nil {
-		return nil
+		return 0, nil
 	}
 	if d.New != nil {
 		e.Messages = append(e.Messages, *d.New)
@@ -62,39 +70,73 @@ func (e *Event) unpack() error {
 	if d.Left != nil {
 		e.Left = append(e.Left, *d.Left.Room)
 	}
-	left := packet.MaxInflated
+	left, more := packet.MaxInflated, packet.MaxElements
 	for _, b := range d.Bundle {
 		plain, err := packet.Inflate(b.Data, left)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		left -= len(plain)
-		if err := e.bundled(uint32(b.Type), plain); err != nil {
-			return err
+		k, err := e.bundled(uint32(b.Type), plain)
+		if more -= k + 1; err == nil && more < 0 {
+			err = packet.ErrElements
+		}
+		if err != nil {
+			return 0, err
 		}
 	}
-	return nil
+	return packet.MaxInflated - left + (elements+packet.MaxElements-more)*elementOverhead, nil
 }
 
-func (e *Event) bundled(kind uint32, plain []byte) error {
+// bundled reads a message of a bundle, and returns how many elements it has.
+func (e *Event) bundled(kind uint32, plain []byte) (elements int, err error) {
 	var change packet.RoomChange
 	switch kind {
 	case packet.RoomNewMessage:
 		var m packet.RoomMessage
-		if err := packet.Decode(plain, &m); err != nil {
-			return err
-		}
+		elements, err = packet.DecodeCount(plain, &m)
 		e.Messages = append(e.Messages, m)
 	case packet.RoomJoined:
-		if err := packet.Decode(plain, &change); err != nil {
-			return err
+		if elements, err = packet.DecodeCount(plain, &change); err == nil {
+			e.Joined = append(e.Joined, *change.Room)
 		}
-		e.Joined = append(e.Joined, *change.Room)
 	case packet.RoomLeft:
-		if err := packet.Decode(plain, &change); err != nil {
-			return err
+		if elements, err = packet.DecodeCount(plain, &change); err == nil {
+			e.Left = append(e.Left, *change.Room)
 		}
-		e.Left = append(e.Left, *change.Room)
+	}
+	return elements, err
+}
+
+// eventQueue knows what the events that wait take. It is the reading goroutine's.
+type eventQueue struct {
+	sizes []int // of those that have been put in, oldest first; some of them may have been taken
+	bytes int
+}
+
+// offer makes m, which takes so many bytes, an event. It is dropped if there is no room.
+func (c *Client) offer(m *packet.Message, size int) error {
+	e := Event{Message: m}
+	more, err := e.unpack()
+	if err != nil {
+		return err
+	}
+	size += more + eventOverhead
+	q := &c.queue
+	for len(q.sizes) > len(c.events) { // they have been taken
+		q.bytes -= q.sizes[0]
+		q.sizes = q.sizes[1:]
+	}
+	if len(q.sizes) > 0 && q.bytes+size > c.o.EventBytes {
+		c.dropped.Add(1)
+		return nil
+	}
+	select {
+	case c.events <- e:
+		q.sizes = append(q.sizes, size)
+		q.bytes += size
+	default:
+		c.dropped.Add(1)
 	}
 	return nil
 }

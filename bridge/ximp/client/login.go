@@ -111,7 +111,7 @@ func (c *Client) exchange(m *packet.Message, first bool, keys ...packet.Key) (*p
 	}
 	for _, key := range keys {
 		// Under a wrong key it does not decode, or has another number.
-		answer, err := c.open(f, key)
+		answer, _, err := c.open(f, key)
 		if err != nil || answer.SN != m.SN {
 			continue
 		}

@@ -11,9 +11,10 @@ import (
 
 // The values that zeros in Options stand for.
 const (
-	DefaultHeartbeat = 120 * time.Second
-	DefaultEvents    = 1000
-	DefaultMobile    = "pc"
+	DefaultHeartbeat  = 120 * time.Second
+	DefaultEvents     = 1000
+	DefaultEventBytes = 16 << 20
+	DefaultMobile     = "pc"
 )
 
 // Options say who connects, and how.
@@ -53,8 +54,10 @@ type Options struct {
 	// of these and ten seconds.
 	Heartbeat time.Duration
 
-	// Events is how many events may wait; 0 means DefaultEvents.
-	Events int
+	// Events is how many events may wait, and EventBytes how many bytes they may take
+	// together, with what they have been unpacked to; 0 means DefaultEvents and
+	// DefaultEventBytes. One always may.
+	Events, EventBytes int
 	// Trace, if not nil, is told each message that is sent or received, by the
 	// goroutine at hand. It must not change or keep it.
 	Trace func(sent bool, m *packet.Message)
@@ -67,6 +70,9 @@ func (o *Options) fill() error {
 	if o.Events == 0 {
 		o.Events = DefaultEvents
 	}
+	if o.EventBytes == 0 {
+		o.EventBytes = DefaultEventBytes
+	}
 	if o.MobileType == "" {
 		o.MobileType = DefaultMobile
 	}
@@ -78,8 +84,8 @@ func (o *Options) fill() error {
 		return errors.New("no user")
 	case o.Heartbeat < time.Second:
 		return fmt.Errorf("a heartbeat each %v: the least is a second", o.Heartbeat)
-	case o.Events < 0:
-		return fmt.Errorf("%d events", o.Events)
+	case o.Events < 0, o.EventBytes < 0:
+		return fmt.Errorf("%d events of %d bytes", o.Events, o.EventBytes)
 	case o.Header.Version > 1:
 		return fmt.Errorf("version %d of the protocol: there are 0 and 1", o.Header.Version)
 	case o.Header.ClientVersion > 0x0FFF:

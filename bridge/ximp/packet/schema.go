@@ -50,9 +50,15 @@ const MaxElements = 1 << 14
 // Decode reads b into m, which should be zero, and which will alias b. It returns
 // ErrProtobuf, ErrRequired or ErrElements; m is of no use then.
 func Decode(b []byte, m Part) error {
+	_, err := DecodeCount(b, m)
+	return err
+}
+
+// DecodeCount is Decode, and tells how many elements all repeated fields have together: for bounds of what is kept.
+func DecodeCount(b []byte, m Part) (elements int, err error) {
 	c := codec{decode: true}
 	c.read(b, m)
-	return c.err
+	return c.elements, c.err
 }
 
 // codec carries the fields of Parts in one direction. Each Part names its fields
