@@ -48,7 +48,7 @@ type roomBook struct {
 // sharedRoom is a room that is known.
 type sharedRoom struct {
 	key    roomKey
-	newest atomic.Uint32 // the largest number of a message
+	newest atomic.Uint32 // the largest number of a message that is believed; written under the book's mu
 
 	// guarded by the book's mu
 	holders             int // connections that are in, or listen
@@ -56,6 +56,7 @@ type sharedRoom struct {
 	kept                list.List // of *keptMessage, as they came
 	byID                map[uint32]*keptMessage
 	bytes               int
+	numbers             numbering
 	left                time.Time     // when the last holder has gone
 	place               *list.Element // in deserted; nil while there are holders
 }
@@ -117,7 +118,12 @@ func (b *roomBook) Passes(a *broker.App, m *broker.Message) {
 	if b.rooms[r.key] != r { // it has been forgotten meanwhile
 		return
 	}
-	r.newest.Store(max(r.newest.Load(), id))
+	newest, ok := r.numbers.believe(id, r.newest.Load(), k.at, b.keep)
+	if !ok {
+		count(&b.stats.numberJumped)
+		return
+	}
+	r.newest.Store(newest)
 	b.sweep(k.at)
 	if older := r.byID[id]; older != nil { // the product has published it again
 		b.drop(older)

@@ -141,6 +141,9 @@ func (c *conn) roomMessageOf(t *roomMessage) *packet.RoomMessage {
 		if r := c.room(t.msg.TopicName); r != nil {
 			newest = r.shared.newest.Load()
 		}
+		if id > newest { // it is not believed
+			id = 0
+		}
 	}
 	return newRoomMessage(t.msg, id, newest, t.sent)
 }

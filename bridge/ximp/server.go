@@ -30,6 +30,7 @@ type serverStats struct {
 	quitsTold, quitsFailed, quitsLost                                         atomic.Uint64
 	tooManyApps, tooMany                                                      atomic.Uint64
 	kept, keptEvicted, keptTooLarge, keptFound, keptGone, withdrawn           atomic.Uint64
+	numberJumped                                                              atomic.Uint64
 }
 
 // Stats are counters of a Server since its start.
@@ -61,6 +62,7 @@ type Stats struct {
 	KeptTooLarge    uint64 // messages with a number that were not kept, since they are too large or none are
 	KeptFound       uint64 // messages of rooms that clients asked for and got
 	KeptGone        uint64 // that they asked for and that were not there
+	NumberJumped    uint64 // messages that were taken without their number, which was too far ahead
 	KeptBytes       int    // what is kept, now
 	Withdrawn       uint64 // messages in inboxes that a recall has hidden
 }
@@ -148,7 +150,7 @@ func (srv *Server) Stats() Stats {
 		JoinsFailed: st.joinsFailed.Load(), JoinsOverflow: st.joinsOverflow.Load(), QuitsTold: st.quitsTold.Load(),
 		QuitsFailed: st.quitsFailed.Load(), QuitsLost: st.quitsLost.Load(), Kept: st.kept.Load(), KeptEvicted: st.keptEvicted.Load(),
 		KeptTooLarge: st.keptTooLarge.Load(), KeptFound: st.keptFound.Load(), KeptGone: st.keptGone.Load(), KeptBytes: srv.rooms.size(),
-		Withdrawn: st.withdrawn.Load(),
+		Withdrawn: st.withdrawn.Load(), NumberJumped: st.numberJumped.Load(),
 	}
 }
 

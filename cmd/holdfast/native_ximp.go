@@ -176,6 +176,7 @@ func countXIMP(f *center.Front, st ximp.Stats) {
 	f.Rooms["kept"] += st.Kept
 	f.Rooms["kept_evicted"] += st.KeptEvicted
 	f.Rooms["kept_too_large"] += st.KeptTooLarge
+	f.Rooms["number_jumped"] += st.NumberJumped
 	f.Rooms["kept_found"] += st.KeptFound
 	f.Rooms["kept_gone"] += st.KeptGone
 	f.KeptBytes += st.KeptBytes
