@@ -113,8 +113,15 @@ func (c *conn) fitsLocked(size int, qos broker.QoS) bool {
 	return c.boxes.count < count && (c.boxes.count == 0 || c.boxes.bytes+size <= bytes)
 }
 
-// Release implements broker.Link. There is nothing to be done: QoS 2 ends with the first acknowledgement.
-func (c *conn) Release(broker.PacketID, any) {}
+// Release implements broker.Link. QoS 2 ends with the first acknowledgement here, so this is for messages that the device has received over another
+// protocol; there is nothing to tell it.
+func (c *conn) Release(id broker.PacketID, _ any) {
+	c.nc.Loop().PostFunc(func() {
+		if c.state == loggedIn || c.state == moving {
+			c.session.Complete(c.ls.scratch, c.epoch, id)
+		}
+	})
+}
 
 // Yield implements broker.Link.
 func (c *conn) Yield(any) { c.nc.Loop().PostFunc(c.resume) }
