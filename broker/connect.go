@@ -43,7 +43,9 @@ type Connected struct {
 	Present bool   // there was a Session, and it goes on
 	Expiry  uint32 // the Session Expiry Interval that is in force
 	Seq     uint64 // number of the last message that was put into the mailbox; all later ones have larger ones. 0 without mailbox
-	Err     error
+	// ReceiveMaximum is how many deliveries there are at once unacknowledged: the client's bound or the broker's.
+	ReceiveMaximum uint16
+	Err            error
 }
 
 // pendingConnect is a Connect that waits for the Session's record.
@@ -205,7 +207,7 @@ func (s *Session) attach(sc *Scratch, c *Connect, present bool, done func(Connec
 	}
 	s.settleDeadlines(c.Will)
 	s.autoSubscribe(c)
-	r := Connected{Session: s, Epoch: epoch, Present: present, Expiry: s.expiry, Seq: s.lastSeq()}
+	r := Connected{Session: s, Epoch: epoch, Present: present, Expiry: s.expiry, Seq: s.lastSeq(), ReceiveMaximum: s.limit}
 	s.app.usage.connected.Add(1)
 	if h := sc.hooks; h != nil {
 		s.tellEstablished(h, c, r, resumed)

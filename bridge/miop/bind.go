@@ -14,14 +14,14 @@ import (
 
 // bind is a user of an app on a connection, with a Session of its own. It is the Session's Link.
 type bind struct {
-	// fixed once it is given to the broker
+	// fixed once messages flow
 	c         *conn
 	appID     uint32
 	keepAlive uint32 // t in seconds
 	version   packet.Version
 	layout    packet.Layout
 	sum       uint16 // of the Client Identifier, for message ids
-	window    uint16 // messages that may be on their way and not acknowledged
+	window    uint16 // messages that may be on their way and not acknowledged, of the profile or the broker, whichever lets fewer
 	user      string // before the @ of u
 
 	// owned by the loop

@@ -220,7 +220,7 @@ func (c *conn) enter(j *joining, id *broker.Identity) {
 		clientID, j.transient = besideID(clientID), true
 	}
 	b := &bind{
-		c: c, appID: j.appID, keepAlive: j.keepAlive, version: j.version, user: j.user, sum: sumOf(clientID), window: j.profile.window(),
+		c: c, appID: j.appID, keepAlive: j.keepAlive, version: j.version, user: j.user, sum: sumOf(clientID),
 	}
 	if !j.version.HasOpcode() {
 		b.layout = j.profile.Entries
@@ -229,7 +229,7 @@ func (c *conn) enter(j *joining, id *broker.Identity) {
 	b.rights = c.newRights(broker.Access{App: app.Name(), ClientID: clientID, User: user, Remote: j.request.Remote.Addr()}, id)
 	c.full = c.full || j.profile.Full
 	req := &broker.Connect{
-		App: app, ClientID: clientID, User: user, ReceiveMaximum: b.window, Will: j.profile.will(clientID), Link: b,
+		App: app, ClientID: clientID, User: user, ReceiveMaximum: j.profile.window(), Will: j.profile.will(clientID), Link: b,
 		Rebind: j.rebind, Remote: j.request.Remote, Listener: j.request.Listener, Protocol: protocolName, Version: uint8(j.version),
 	}
 	if !j.transient {
@@ -277,7 +277,7 @@ func (c *conn) onConnected(j *joining, b *bind, r broker.Connected) {
 		c.close(r.Err)
 		return
 	}
-	b.session, b.epoch = r.Session, r.Epoch
+	b.session, b.epoch, b.window = r.Session, r.Epoch, r.ReceiveMaximum
 	for _, old := range c.binds {
 		if old.replaced {
 			c.drop(old)

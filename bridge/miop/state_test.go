@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/bridge/miop/packet"
+	"github.com/holdfast-mqtt/holdfast/broker"
 	"github.com/holdfast-mqtt/holdfast/broker/netloop"
 )
 
@@ -226,18 +227,23 @@ func TestPingKeepsAlive(t *testing.T) {
 func TestNothingAcknowledged(t *testing.T) {
 	for _, tt := range []struct {
 		window         int // 0 is the default
+		broker         int // of all clients; likewise
 		messages, acks int
 		ends           bool
 	}{
-		{0, defaultWindow - 1, 0, false},
-		{0, defaultWindow, 0, true},
-		{0, defaultWindow, 1, false},
-		{0, defaultWindow + 1, 1, true},
-		{3, 2, 0, false},
-		{3, 3, 0, true},
-		{3, 3, 1, false},
+		{0, 0, defaultWindow - 1, 0, false},
+		{0, 0, defaultWindow, 0, true},
+		{0, 0, defaultWindow, 1, false},
+		{0, 0, defaultWindow + 1, 1, true},
+		{3, 0, 2, 0, false},
+		{3, 0, 3, 0, true},
+		{3, 0, 3, 1, false},
+		{0, 2, 1, 0, false},
+		{0, 2, 2, 0, true},
+		{3, 2, 9, 0, true},
 	} {
-		inBubble(t, setup{miop: Config{Profile: Profile{Window: tt.window}}}, func(t *testing.T, s *testServer) {
+		cfg := setup{miop: Config{Profile: Profile{Window: tt.window}}, broker: broker.Config{MaxInflight: tt.broker}}
+		inBubble(t, cfg, func(t *testing.T, s *testServer) {
 			c := bound(s, alice)
 			for range tt.messages {
 				s.publish("miop-7", "inbox/m:alice", "x", 1)
