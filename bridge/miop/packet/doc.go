@@ -61,6 +61,8 @@
 //	s = base64 of the DES-CBC encryption, with PKCS #5 padding and the key as IV, of "user=<u>&sign=<S>"
 //	S = lower-case hex of the md5 of "n" + n + "t" + t + "ts" + ts
 //
+// r and s may be broken into lines, of which the further ones have no key.
+//
 // This cryptography protects nothing by today's measure: a connection is to be treated as plain text.
 //
 // # Memory

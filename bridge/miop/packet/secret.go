@@ -10,6 +10,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
+	"slices"
 	"strconv"
 )
 
@@ -81,14 +82,25 @@ func bindSum(n, t, ts []byte) (hexSum [2 * md5.Size]byte) {
 	return hexSum
 }
 
+// fromBase64 reads the value of key, which may go on in the lines behind it: base64 that some encoders break into lines, and which has no colon.
 func fromBase64(p Props, key string) ([]byte, bool) {
-	v, ok := p.Get(key)
-	if !ok {
-		return nil, false
+	var text []byte
+	found, within := false, false
+	for rest := []byte(p); len(rest) > 0; {
+		var line []byte
+		line, rest, _ = bytes.Cut(rest, lineFeed)
+		k, v, begins := bytes.Cut(line, colon)
+		switch {
+		case begins:
+			if within = string(k) == key; within { // the last one counts
+				text, found = slices.Clone(v), true
+			}
+		case within:
+			text = append(text, line...)
+		}
 	}
-	out := make([]byte, base64.StdEncoding.DecodedLen(len(v)))
-	n, err := base64.StdEncoding.Decode(out, v)
-	return out[:n], err == nil
+	out, err := base64.StdEncoding.AppendDecode(nil, text)
+	return out, found && err == nil
 }
 
 // SealBind returns the props of a bind of version 2 or 4: what clients send. uuid is n and should be a new UUID each time; its

@@ -1,7 +1,6 @@
 package packet
 
 import (
-	"bytes"
 	"crypto/rsa"
 	"errors"
 	"math/big"
@@ -93,9 +92,16 @@ func TestOpenBind(t *testing.T) {
 
 func TestOpenBindTakesLineBreaks(t *testing.T) {
 	key, p, _ := testKey(t)
-	broken := bytes.Replace(p, []byte("r:cfsj"), []byte("r:cf\rsj"), 1)
-	if _, err := OpenBind(key, broken); err != nil {
-		t.Errorf("got %v, want the line break ignored", err)
+	for _, broken := range []string{
+		strings.Replace(string(p), "r:cfsj", "r:cf\rsj", 1),
+		strings.Replace(string(p), "r:cfsj", "r:cf\nsj", 1),
+		strings.Replace(string(p), "r:cfsj", "r:\r\ncf\r\nsj", 1),
+		strings.Replace(string(p), "s:oIv1", "s:oI\nv1", 1),
+		"r:wrong\n" + string(p) + "\n",
+	} {
+		if _, err := OpenBind(key, Props(broken)); err != nil {
+			t.Errorf("%q: got %v, want line breaks ignored", broken, err)
+		}
 	}
 }
 
