@@ -25,6 +25,9 @@ type Connect struct {
 	Subscriptions []Subscribe
 	// NumberAll has QoS 0 deliveries numbered too, among those of the mailbox: see Delivery.Seq.
 	NumberAll bool
+	// Pulls tells that the client fetches what is delivered from the Link by itself, so that a connection on which it acknowledges nothing
+	// is in vain only if Session.Fetched has been called.
+	Pulls bool
 
 	// Rebind tells that the client goes on with a connection that it has just lost. Only hooks are told; see SessionEstablished.Resumed.
 	Rebind bool
@@ -190,9 +193,12 @@ func (s *Session) attach(sc *Scratch, c *Connect, present bool, done func(Connec
 	s.link = c.Link
 	epoch := b.epochs.Add(1) // larger than any of the Client Identifier's Sessions before
 	s.epoch.Store(epoch)
-	s.flags &^= flagReady | flagFull | flagHeld | flagNumberAll
+	s.flags &^= flagReady | flagFull | flagHeld | flagNumberAll | flagPulls
 	if c.NumberAll {
 		s.flags |= flagNumberAll
+	}
+	if c.Pulls {
+		s.flags |= flagPulls
 	}
 	s.dropFleeting()
 	lasted := s.lasting()

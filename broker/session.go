@@ -72,6 +72,7 @@ const (
 	flagBeginning                              // a clean start has put it in the place of another, and gives it its Link in a moment
 	flagKicked                                 // that Link is to be ended
 	flagKickedOut                              // and the Session with it
+	flagPulls                                  // the client fetches from the Link: see fruitless.go
 )
 
 // unlockFlags are what unlock has to do.

@@ -207,6 +207,18 @@ func queryOf(k kind, start int64, offset int32) query {
 	}
 }
 
+// leaves tells whether a client that is given es has acknowledged all that it can: it has asked for the newest message, by its id, and nobody can
+// ask for one behind that before there is one. Pages in browsers never ask but for what they are told of.
+func (q *query) leaves(b *box, es []entry) bool {
+	switch last := b.lastShown(); len(es) {
+	case 0:
+		return true
+	case 1:
+		return q.start > 0 && !q.backwards && es[0].id == b.entries[last].id
+	}
+	return false
+}
+
 // page returns what answers q, in its order, and takes out what it meets for which gone is true: only that, so that a pull looks at
 // no more than it gives and what no later one has to look at. What is withdrawn is left out, and stays.
 func (bs *boxes) page(k kind, q query, gone func(*entry) bool) (es, taken []entry) {

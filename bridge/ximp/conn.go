@@ -56,6 +56,7 @@ type conn struct {
 	state    connState
 	hasApp   bool    // the header has come
 	answered bool    // something has been sent, and so the magic is not due
+	fetched  bool    // the Session knows that the client has fetched messages
 	pulled   kindSet // by the client
 
 	// guarded by mu, which is taken within the Session's lock; the first ones are where they take no room

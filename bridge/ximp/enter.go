@@ -34,6 +34,7 @@ func (c *conn) enter() {
 			{TopicFilter: "broadcast/" + app.Name(), Options: kept},
 		},
 		NumberAll: true,
+		Pulls:     true,
 		Remote:    r.Remote,
 		Listener:  r.Listener,
 		Protocol:  protocolName,

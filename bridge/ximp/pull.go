@@ -104,7 +104,7 @@ func (c *conn) pull(p *waitingPull, whole bool) {
 	c.pulled.add(p.k)
 	c.mu.Lock()
 	var es, taken []entry
-	last := c.newest[p.k]
+	last, vain := c.newest[p.k], false
 	if !whole {
 		last = max(p.query.start-1, 0)
 	}
@@ -120,6 +120,7 @@ func (c *conn) pull(p *waitingPull, whole bool) {
 		if p.query.start > 0 {
 			taken = append(taken, c.boxes.takeBelow(p.k, p.query.start)...)
 		}
+		vain = !p.query.leaves(b, es)
 		b.answered(es, c.web)
 		if c.boxes.count == 0 {
 			c.boxes = nil
@@ -139,6 +140,10 @@ func (c *conn) pull(p *waitingPull, whole bool) {
 	}
 	c.uncountPull(newest, len(taken) > 0)
 	c.acknowledge(taken)
+	if vain && !c.fetched {
+		c.fetched = true
+		c.session.Fetched(c.epoch)
+	}
 	if cut {
 		c.ringAgain(p.k)
 	}
