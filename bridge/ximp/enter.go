@@ -2,7 +2,6 @@ package ximp
 
 import (
 	"cmp"
-	"crypto/rand"
 	"errors"
 	"slices"
 	"time"
@@ -97,7 +96,7 @@ func (c *conn) answerLogin(n *newcomer) (next packet.Key) {
 	rules := c.from.rules()
 	plain := c.web || c.nc.IsTLS() || rules.Plaintext || slices.Contains(rules.PlaintextTypes, n.mobile)
 	if c.key != "" && (!n.plain || !plain) {
-		next = packet.Key(rand.Text() + rand.Text()[:6])
+		next = packet.Key(randomText())
 	}
 	switch {
 	case c.key == "": // no keys at all

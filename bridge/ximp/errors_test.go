@@ -39,6 +39,16 @@ func TestErrors(t *testing.T) {
 			c.send(&packet.Message{ID: packet.IDGetInfo, SN: 9, Sender: []byte("mallory"), Request: &get})
 			return 9
 		}},
+		{"another sender, and no request", packet.CodeSender, nil, func(_ *testServer, c *client) uint64 {
+			c.login("d")
+			c.send(&packet.Message{ID: packet.IDGetInfo, SN: 9, Sender: []byte("mallory")})
+			return 9
+		}},
+		{"no request", packet.CodeParameter, nil, func(_ *testServer, c *client) uint64 {
+			c.login("d")
+			c.send(&packet.Message{ID: packet.IDGetInfo, SN: 9, Sender: []byte("alice")})
+			return 9
+		}},
 		{"too many packets", packet.CodeRate, func(cfg *setup, _ *storetest.Faulty, _ *login.Pool) { cfg.listener.Rules = &Rules{PacketsPerMinute: 2} },
 			func(_ *testServer, c *client) uint64 { return c.login("d").status() }},
 		{"credentials", packet.CodeCredentials, func(cfg *setup, _ *storetest.Faulty, _ *login.Pool) {
@@ -75,6 +85,10 @@ func TestErrors(t *testing.T) {
 		}},
 		{"bad query", packet.CodeQuery, nil, func(_ *testServer, c *client) uint64 {
 			return c.login("d").request(packet.IDQueryStatus, packet.Request{QueryStatus: &packet.StatusRequest{Users: make([]packet.UserQuery, maxStatus+1)}})
+		}},
+		{"bad query: a user that nobody can be", packet.CodeQuery, nil, func(_ *testServer, c *client) uint64 {
+			return c.login("d").request(packet.IDQueryStatus, packet.Request{QueryStatus: &packet.StatusRequest{
+				Users: []packet.UserQuery{{UserID: make([]byte, maxName+1), UserType: []byte("jid")}}}})
 		}},
 	} {
 		t.Run(fmt.Sprint(uint32(tt.code), " ", tt.name), func(t *testing.T) {

@@ -6,12 +6,20 @@ import (
 
 // handle deals with one message. Checks are made in this order: the state, the sender, and whether the request is there.
 func (c *conn) handle(m *packet.Message, size int) {
-	if code := c.admits(m); code != 0 {
-		c.refuse(m.SN, code, code.String())
-		return
-	}
-	if c.state != awaitInit && len(m.Sender) > 0 && string(m.Sender) != c.user {
+	code := c.admits(m.ID)
+	switch {
+	case code != 0:
+	case c.state != awaitInit && len(m.Sender) > 0 && string(m.Sender) != c.user:
 		c.refuse(m.SN, packet.CodeSender, "sender is another one")
+		return
+	case m.Request != nil:
+	case c.state < loggedIn:
+		code = packet.CodeOrder
+	default:
+		code = packet.CodeParameter
+	}
+	if code != 0 {
+		c.refuse(m.SN, code, code.String())
 		return
 	}
 	if !c.dispatch(m, m.Request, size) {
@@ -19,30 +27,27 @@ func (c *conn) handle(m *packet.Message, size int) {
 	}
 }
 
-// admits tells what is wrong with m in this state; 0 is nothing.
-func (c *conn) admits(m *packet.Message) packet.Code {
-	serves := false
+// admits tells why a message with this id may not come in this state; 0 is no reason.
+func (c *conn) admits(id packet.ID) packet.Code {
 	switch c.state {
 	case awaitInit:
-		serves = m.ID == packet.IDInitLogin
+		if id == packet.IDInitLogin {
+			return 0
+		}
 	case awaitLogin:
-		serves = m.ID == packet.IDLogin
+		if id == packet.IDLogin {
+			return 0
+		}
 	case loggedIn, moving:
-		switch m.ID {
+		switch id {
 		case packet.IDInitLogin, packet.IDLogin:
 			return packet.CodeOrder
 		case packet.IDGetInfo, packet.IDGetMultiInfos, packet.IDService, packet.IDLogout, packet.IDChat, packet.IDQueryStatus:
-			serves = true
+			return 0
 		}
-		if !serves || m.Request == nil {
-			return packet.CodeParameter
-		}
-		return 0
+		return packet.CodeParameter
 	}
-	if !serves || m.Request == nil {
-		return packet.CodeOrder
-	}
-	return 0
+	return packet.CodeOrder
 }
 
 // dispatch hands the request on. It returns false if the one that the id names is not there.

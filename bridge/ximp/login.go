@@ -52,13 +52,16 @@ func (c *conn) onInitLogin(m *packet.Message, r *packet.InitLoginRequest) {
 		return
 	}
 	c.user = string(m.Sender)
-	c.newcomer = &newcomer{serverRAM: rand.Text(), signature: string(r.Sig), signed: r.Sig != nil}
+	c.newcomer = &newcomer{serverRAM: randomText(), signature: string(r.Sig), signed: r.Sig != nil}
 	c.put(answer(m.ID, m.SN, &packet.Response{
 		InitLogin: &packet.InitLoginResponse{ClientRAM: r.ClientRAM, ServerRAM: []byte(c.newcomer.serverRAM)},
 	}))
 	c.state, c.patience = awaitLogin, c.ls.srv.cfg.LoginTimeout
 	c.arm()
 }
+
+// randomText is 32 characters that nobody can guess: old servers give up to 38.
+func randomText() string { return rand.Text() + rand.Text()[:6] }
 
 // onLogin goes on with it. The answer follows in onConnected.
 func (c *conn) onLogin(m *packet.Message, r *packet.LoginRequest) {

@@ -45,6 +45,10 @@ func (c *conn) onQueryStatus(sn uint64, r *packet.StatusRequest) {
 	out := new(packet.StatusResponse)
 	for i := range r.Users {
 		q := &r.Users[i]
+		if max(len(q.UserID), len(q.UserType)) > maxName { // nobody is it, and the answer has both
+			c.refuse(sn, packet.CodeQuery, "user id is too long")
+			return
+		}
 		s := packet.UserStatus{UserID: q.UserID, UserType: q.UserType, JID: q.UserID, App: q.App, Status: packet.StatusUnknown}
 		if !q.App.Set || q.App.Value == uint32(c.app) {
 			s.Status = c.statusOf(string(q.UserID))
