@@ -48,5 +48,17 @@ func (s *Session) CaughtUp(epoch uint64) (all, stalled bool) {
 		return true, false
 	}
 	spanned := s.backlog != nil && s.backlog.queued.len() > 0 && !s.spans(s.backlog.queued.at(0))
-	return false, !s.room() || s.has(flagFull) || spanned
+	return false, !s.room() || s.has(flagFull) || spanned || s.full()
+}
+
+// full tells whether what is to come next waits for room in the mailbox, all of which the Link has: publishers wait, or broadcasts in the log.
+func (s *Session) full() bool {
+	if !s.has(flagReady) || s.has(flagHeld|flagPaging|flagLogging) || s.behind() || s.repeating() {
+		return false
+	}
+	b := s.backlog
+	if b != nil && b.queued.len() > 0 {
+		return false
+	}
+	return b != nil && b.waiting.len() > 0 || s.logBehind() && !s.fits(s.extra.reader.logNeeds)
 }
