@@ -159,6 +159,7 @@ func (a *attention) Run(*netloop.Loop) {
 // attend does what is due: answers pulls that had to wait, rings doorbells and sends what rooms have to say.
 func (c *conn) attend() {
 	c.retryPulls()
+	c.trimPublic()
 	c.ring()
 	c.speak()
 }

@@ -2,6 +2,7 @@ package ximp
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -36,6 +37,39 @@ func TestFullMailbox(t *testing.T) {
 				}
 				if got, _ := c.pull(tt.box, 1, 10); !r.OK() || !slices.Equal(bodies(got), []string{"more"}) {
 					t.Errorf("got result %d and %q, want it accepted and there", r, bodies(got))
+				}
+			})
+		})
+	}
+}
+
+// TestWebPublic: broadcasts, which pages are not told of, leave room in their mailboxes for what is for them; the latest wait for one that asks.
+func TestWebPublic(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		broker  broker.Config
+		payload int
+	}{
+		{"many", broker.Config{MaxQueuedMessages: 8}, 1},
+		{"large", broker.Config{MaxQueuedBytes: 8_000}, 900},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := setup{web: true, broker: tt.broker, ximp: Config{Window: tt.broker.MaxQueuedMessages, WindowBytes: tt.broker.MaxQueuedBytes}}
+			inBubble(t, cfg, func(s *testServer) {
+				c := s.connect("alice").login("d")
+				for i := range byte(20) {
+					s.publish("broadcast/"+testApp, strings.Repeat(string('a'+rune(i)), tt.payload), 1)
+				}
+				s.publish("user/alice", "for her", 1)
+				id := c.wantRing("peer")
+				if got, _ := c.pull("peer", id, 1); !slices.Equal(bodies(got), []string{"for her"}) {
+					t.Errorf("got %q, want what is for her", bodies(got))
+				}
+				if got, _ := c.pull("public", 1, 10); len(got) != 2 || got[1].Body[0] != 't' {
+					t.Errorf("got %q, want the last two broadcasts", bodies(got))
+				}
+				if got := s.ximp.Stats().PublicDropped; got != 18 {
+					t.Errorf("counted %d dropped, want 18", got)
 				}
 			})
 		})

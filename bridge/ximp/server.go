@@ -30,7 +30,7 @@ type serverStats struct {
 	quitsTold, quitsFailed, quitsLost                                         atomic.Uint64
 	tooManyApps, tooMany                                                      atomic.Uint64
 	kept, keptEvicted, keptTooLarge, keptFound, keptGone, withdrawn           atomic.Uint64
-	numberJumped                                                              atomic.Uint64
+	numberJumped, publicDropped                                               atomic.Uint64
 }
 
 // Stats are counters of a Server since its start.
@@ -64,6 +64,7 @@ type Stats struct {
 	KeptGone        uint64 // that they asked for and that were not there
 	NumberJumped    uint64 // messages that were taken without their number, which was too far ahead
 	KeptBytes       int    // what is kept, now
+	PublicDropped   uint64 // messages of public that web clients have not asked for and that had to make room for others
 	Withdrawn       uint64 // messages in inboxes that a recall has hidden
 }
 
@@ -150,7 +151,7 @@ func (srv *Server) Stats() Stats {
 		JoinsFailed: st.joinsFailed.Load(), JoinsOverflow: st.joinsOverflow.Load(), QuitsTold: st.quitsTold.Load(),
 		QuitsFailed: st.quitsFailed.Load(), QuitsLost: st.quitsLost.Load(), Kept: st.kept.Load(), KeptEvicted: st.keptEvicted.Load(),
 		KeptTooLarge: st.keptTooLarge.Load(), KeptFound: st.keptFound.Load(), KeptGone: st.keptGone.Load(), KeptBytes: srv.rooms.size(),
-		Withdrawn: st.withdrawn.Load(), NumberJumped: st.numberJumped.Load(),
+		Withdrawn: st.withdrawn.Load(), NumberJumped: st.numberJumped.Load(), PublicDropped: st.publicDropped.Load(),
 	}
 }
 

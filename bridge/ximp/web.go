@@ -46,3 +46,31 @@ func (c *conn) lengthen(m *packet.Message) {
 		m.ReceiverType = append(m.ReceiverType, ' ')
 	}
 }
+
+// maxWebPublic is how many messages of public wait for a web client, which no doorbell tells of them: it may ask all the same.
+const maxWebPublic = 100
+
+// trimPublic lets the oldest messages of public go that a web client has not asked for, so that they do not fill its mailbox: they may have a
+// quarter of that.
+func (c *conn) trimPublic() {
+	if !c.web {
+		return
+	}
+	cfg := &c.ls.srv.cfg
+	c.mu.Lock()
+	var taken []entry
+	if c.boxes != nil {
+		b := &c.boxes.box[public]
+		n, size := len(b.entries), 0
+		for n > 0 && len(b.entries)-n < min(maxWebPublic, cfg.Window/4) && size+b.entries[n-1].msg.Size() <= cfg.WindowBytes/4 {
+			n--
+			size += b.entries[n].msg.Size()
+		}
+		taken = c.boxes.cut(b, 0, n, func(*entry) bool { return true })
+	}
+	c.mu.Unlock()
+	if len(taken) > 0 {
+		c.ls.srv.stats.publicDropped.Add(uint64(len(taken)))
+		c.acknowledge(taken)
+	}
+}

@@ -171,6 +171,7 @@ func countXIMP(f *center.Front, st ximp.Stats) {
 	f.Sent["pages"] += st.Pulls
 	f.Sent["doorbells"] += st.Rings
 	f.Sent["recalls"] += st.Withdrawn
+	f.Sent["public_dropped"] += st.PublicDropped
 	f.Sent["room_messages"] += st.RoomMessages
 	f.Sent["room_messages_dropped"] += st.Dropped
 	f.Rooms["kept"] += st.Kept
