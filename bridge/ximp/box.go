@@ -208,13 +208,19 @@ func queryOf(k kind, start int64, offset int32) query {
 }
 
 // leaves tells whether a client that is given es has acknowledged all that it can: it has asked for the newest message, by its id, and nobody can
-// ask for one behind that before there is one. Pages in browsers never ask but for what they are told of.
+// ask for one behind that before there is one. Pages in browsers never ask but for what they are told of. What has QoS 0 is not acknowledged.
 func (q *query) leaves(b *box, es []entry) bool {
-	switch last := b.lastShown(); len(es) {
+	owed, id := 0, int64(0)
+	for i := range es {
+		if es[i].packetID != 0 {
+			owed, id = owed+1, es[i].id
+		}
+	}
+	switch owed {
 	case 0:
 		return true
 	case 1:
-		return q.start > 0 && !q.backwards && es[0].id == b.entries[last].id
+		return q.start > 0 && !q.backwards && id == b.entries[b.lastShown()].id
 	}
 	return false
 }

@@ -63,3 +63,27 @@ func TestConnectionsInVain(t *testing.T) {
 		})
 	}
 }
+
+// TestFetchedInVain: what has QoS 0 cannot be acknowledged, and is not held against who fetches it.
+func TestFetchedInVain(t *testing.T) {
+	inBubble(t, setup{}, func(s *testServer) {
+		for range 20 {
+			c := s.connect("alice").login("d")
+			s.publish("user/alice", "a", 0)
+			s.publish("user/alice", "b", 0)
+			if got, _ := c.pull("peer", 0, 5); len(got) != 2 {
+				t.Fatalf("got %q, want two messages", bodies(got))
+			}
+			c.close()
+			pass(time.Minute)
+		}
+		c := s.connect("alice").login("d")
+		s.publish("user/alice", "c", 1)
+		c.pull("peer", 0, 5)
+		c.close()
+		pass(time.Minute)
+		if took, code := s.reload(func(*client, int64) {}); took > quietTime || code != 0 {
+			t.Errorf("the doorbell took %v, and there was error %d, want neither", took, code)
+		}
+	})
+}
