@@ -51,6 +51,9 @@ const (
 type Config struct {
 	Metrics prometheus.Gatherer // for /metrics; not nil
 	Log     *slog.Logger        // not nil
+	// Hosts are the names by which the API may be asked for, besides addresses and localhost. None is any name, except
+	// for what is below /v1/ at a loopback address.
+	Hosts []string
 }
 
 // Server is the API. Its methods may be called from several goroutines.
@@ -58,6 +61,7 @@ type Server struct {
 	// Static.
 	http *http.Server
 	log  *slog.Logger
+	door *guard
 
 	stores  storeAPI
 	clients atomic.Pointer[Clients]
@@ -67,7 +71,7 @@ type Server struct {
 
 // New returns a Server in state Starting. It listens nowhere yet.
 func New(c Config) *Server {
-	s := &Server{log: c.Log}
+	s := &Server{log: c.Log, door: newGuard(c.Hosts)}
 	s.stores.draining, s.stores.drain = context.WithCancel(context.Background())
 	s.http = &http.Server{
 		Handler:           s.routes(c),
@@ -129,7 +133,7 @@ func (s *Server) routes(c Config) http.Handler {
 	s.storeRoutes(mux)
 	s.clientRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { writeError(w, errNotFound) })
-	return mux
+	return s.door.all(mux)
 }
 
 // refuseMethod answers requests for path whose method has no handler.

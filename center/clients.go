@@ -26,7 +26,7 @@ type Kicked struct {
 func (s *Server) SetClients(c Clients) { s.clients.Store(&c) }
 
 func (s *Server) clientRoutes(mux *http.ServeMux) {
-	mux.Handle("POST /v1/clients/kick", guardLocal(s.kick))
+	mux.Handle("POST /v1/clients/kick", s.door.local(s.kick))
 	refuseMethod(mux, "/v1/clients/kick", "POST")
 }
 

@@ -18,7 +18,7 @@ const errorLink = "https://github.com/holdfast-mqtt/holdfast/blob/main/docs/oper
 // The catalogue. docs/operations.md explains each code; a test compares.
 var (
 	errParameter    = Error{40001, http.StatusBadRequest, "unknown parameter, or not a value of it", errorLink}
-	errForeign      = Error{40301, http.StatusForbidden, "not for web pages of other hosts", errorLink}
+	errForeign      = Error{40301, http.StatusForbidden, "not for web pages, or for this name of a host: see api_hosts", errorLink}
 	errNotFound     = Error{40401, http.StatusNotFound, "no such path", errorLink}
 	errNoStore      = Error{40402, http.StatusNotFound, "this node keeps its data in memory: it has no durable store", errorLink}
 	errNotConnected = Error{40403, http.StatusNotFound, "no client of that Client Identifier is connected in the App", errorLink}

@@ -9,7 +9,7 @@ import (
 
 // storeRoutes adds the paths below /v1/store.
 func (s *Server) storeRoutes(mux *http.ServeMux) {
-	guard := guardLocal
+	guard := s.door.local
 	mux.Handle("GET /v1/store/stats", guard(s.storeStats))
 	mux.Handle("GET /v1/store/backup", guard(s.storeBackup))
 	mux.Handle("POST /v1/store/check", guard(s.storeCheck))

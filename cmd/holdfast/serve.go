@@ -82,7 +82,7 @@ func serveRoom(ctx context.Context, l *reloader, hangup <-chan os.Signal, start 
 	if err != nil {
 		return err
 	}
-	api, err := startAPI(ctx, c.API, log, metrics)
+	api, err := startAPI(ctx, c, log, metrics)
 	if err != nil {
 		closeAll(listeners)
 		return err
@@ -132,15 +132,15 @@ type api struct {
 	failed chan error     // one value when the API has ended; never when it is off
 }
 
-func startAPI(ctx context.Context, address string, log *slog.Logger, metrics prometheus.Gatherer) (*api, error) {
-	if address == "off" {
+func startAPI(ctx context.Context, c *config.Config, log *slog.Logger, metrics prometheus.Gatherer) (*api, error) {
+	if c.API == "off" {
 		return &api{}, nil
 	}
-	ln, err := listen(ctx, "tcp", address)
+	ln, err := listen(ctx, "tcp", c.API)
 	if err != nil {
 		return nil, fmt.Errorf("operators' API: %w", err)
 	}
-	a := &api{server: center.New(center.Config{Metrics: metrics, Log: log}), failed: make(chan error, 1)}
+	a := &api{server: center.New(center.Config{Metrics: metrics, Log: log, Hosts: c.APIHosts}), failed: make(chan error, 1)}
 	go func() { a.failed <- a.server.Serve(ln) }()
 	log.Info("api listening", "url", "http://"+ln.Addr().String())
 	return a, nil

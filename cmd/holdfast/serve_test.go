@@ -128,6 +128,33 @@ func TestServeLifecycle(t *testing.T) {
 	}
 }
 
+func TestServeHostsOfTheAPI(t *testing.T) {
+	t.Setenv("HOLDFAST_API_HOSTS", "node.example")
+	s := startServe(t, "--listen", "mqtt://127.0.0.1:0", "--api", "127.0.0.1:0")
+	api := regexp.MustCompile(`url=(http://\S+)`).FindStringSubmatch(s.errs.String())[1]
+	for host, want := range map[string]int{"node.example": 200, "127.0.0.1:1": 200, "evil.example": 403} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", api+"/readyz", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("Host %s: got %d, want %d", host, resp.StatusCode, want)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+	close(s.room.hold)
+	s.cancel()
+	if code := s.wait(); code != exitOK {
+		t.Errorf("got exit code %d, want 0", code)
+	}
+}
+
 func TestServeWithoutAPI(t *testing.T) {
 	s := startServe(t, "--listen", "mqtt://127.0.0.1:0", "--api", "off", "--log-level", "info")
 	if strings.Contains(s.errs.String(), "http://") {

@@ -44,6 +44,12 @@ type Config struct {
 	// rule holds as for listen: only loopback addresses, unless allow_anonymous is set.
 	API string `yaml:"api" usage:"HOST:PORT of the operators' HTTP API, or off"`
 
+	// APIHosts are the host names by which the API may be asked for, without ports. If there are any, a request that names another
+	// host in its Host header is refused, whatever its path: no web page gets at the API by having its own host's name point at the node's
+	// address. Addresses and `localhost` may always be named. Without any, the header is looked at only where the API is reached at a loopback
+	// address, for what is below /v1/. In the environment the names are separated by commas.
+	APIHosts []string `yaml:"api_hosts"`
+
 	// Data is the directory in which Sessions and messages are kept, which is made if it is not there. One
 	// process may use it at a time. `memory` keeps them in RAM, where they end with the process.
 	Data string `yaml:"data" usage:"directory in which Sessions and messages are kept, or memory"`
@@ -415,6 +421,7 @@ func Default() *Config {
 	return &Config{
 		Listen:    []string{"mqtt://127.0.0.1:1883"},
 		API:       "127.0.0.1:8088",
+		APIHosts:  []string{},
 		Data:      DefaultData,
 		LogLevel:  "info",
 		LogFormat: "text",

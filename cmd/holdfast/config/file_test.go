@@ -20,6 +20,7 @@ func TestGoodFiles(t *testing.T) {
 		"full.good.yaml": {
 			Listen:         []string{"mqtt://0.0.0.0:1883", "mqtt://[::1]", "unix:///run/holdfast.sock"},
 			API:            "127.0.0.1:9000",
+			APIHosts:       []string{"node.example"},
 			Data:           "memory",
 			LogLevel:       "debug",
 			LogFormat:      "json",

@@ -162,6 +162,11 @@ func isAnyPort(l Listener) bool {
 }
 
 func (c *Config) checkAPI(f *faults) {
+	for i, name := range c.APIHosts {
+		if !hostName.MatchString(name) {
+			f.add(fmt.Sprintf("api_hosts[%d]", i), "%q is no host name: write NAME, without scheme and port; addresses may be named without being listed", name)
+		}
+	}
 	if c.API == "off" {
 		return
 	}
