@@ -57,7 +57,8 @@ type HTTPConfig struct {
 //	 "expires": 1767225600,                                        // when the connection ends, seconds of Unix time
 //	 "token": "…"}                                                 // what XIMP's secret_ram is made with, at most 256 bytes
 //
-// Any other answer is a failure, and denies. Answers are remembered under a keyed hash of all that was asked; passwords are not, tokens are.
+// Any other answer is a failure, and denies. A status that begins with 4, but for 408, 425 and 429, is about what was asked: it counts as a failed
+// attempt of the client, and not against the service. Answers are remembered under a keyed hash of all that was asked; passwords are not, tokens are.
 type HTTP struct {
 	cfg     HTTPConfig
 	key     [32]byte // of the hashes
@@ -93,7 +94,7 @@ func NewHTTP(cfg HTTPConfig) (*HTTP, error) {
 func (h *HTTP) Close() { h.service.Close() }
 
 // OnConnectAuthenticate returns what the service says, or has said not long ago. It blocks for Timeout at most. Errors wrap
-// ErrUnavailable, ErrClientID, broker.ErrBanned or the context's.
+// ErrUnavailable, callout.ErrRefused, broker.ErrBanned, ErrClientID or the context's.
 func (h *HTTP) OnConnectAuthenticate(ctx context.Context, r *broker.ConnectRequest) (broker.Decision, *broker.Identity, error) {
 	body, err := question(r)
 	if err != nil {
@@ -131,7 +132,7 @@ func (h *HTTP) ask(ctx context.Context, body []byte) (v *verdict, err error) {
 		v, err = h.parseAnswer(answer)
 		return err
 	})
-	if errors.Is(err, callout.ErrUnavailable) {
+	if errors.Is(err, callout.ErrUnavailable) && !errors.Is(err, callout.ErrRefused) { // that is about the client, as a wrong password is
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return v, err

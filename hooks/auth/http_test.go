@@ -69,7 +69,8 @@ func TestHTTPAnswers(t *testing.T) {
 		{"expires is negative", `{"decision":"allow","expires":-1}`, 200, broker.Deny, broker.Identity{}, ErrUnavailable},
 		{"acl of more", `{"decision":"allow","acl":{"deny":["geheim"]}}`, 200, broker.Deny, broker.Identity{}, ErrUnavailable},
 		{"acl of a bad filter", `{"decision":"allow","acl":{"publish":["bad"]}}`, 200, broker.Deny, broker.Identity{}, ErrUnavailable},
-		{"not found", `{"decision":"allow"}`, 404, broker.Deny, broker.Identity{}, ErrUnavailable},
+		{"not found", `{"decision":"allow"}`, 404, broker.Deny, broker.Identity{}, callout.ErrRefused},
+		{"too many requests", `{"decision":"allow"}`, 429, broker.Deny, broker.Identity{}, ErrUnavailable},
 		{"created", `{"decision":"allow"}`, 201, broker.Deny, broker.Identity{}, ErrUnavailable},
 		{"moved", `{"decision":"allow"}`, 307, broker.Deny, broker.Identity{}, ErrUnavailable},
 		{"too long", `{"decision":"allow"}` + strings.Repeat(" ", maxAnswer), 200, broker.Deny, broker.Identity{}, ErrUnavailable},
@@ -82,6 +83,25 @@ func TestHTTPAnswers(t *testing.T) {
 		if err != nil && (strings.Contains(err.Error(), "geheim") || strings.Contains(err.Error(), "auth.example")) {
 			t.Errorf("%s: got %q, which holds a secret", tt.name, err)
 		}
+	}
+}
+
+// A service that says by 401 that a password is wrong does not keep its addresses from being counted, nor can they have it left alone.
+func TestHTTPRefusalsCount(t *testing.T) {
+	code := 401
+	h := newHTTP(t, HTTPConfig{MaxFailures: 1}, func(*http.Request) (*http.Response, error) { return answer(code, `{"decision":"allow"}`), nil })
+	c := NewChain(NewFailures(FailuresConfig{Burst: 2, Every: time.Hour}), Link{"http", h})
+	for range 2 {
+		if d, _, err := ask(t, c, withPassword("alice", "wrong")); d != broker.Deny || errors.Is(err, ErrTooManyFailures) {
+			t.Errorf("got %d, %v, want a denial", d, err)
+		}
+	}
+	if _, _, err := ask(t, c, withPassword("alice", "wrong")); !errors.Is(err, ErrTooManyFailures) {
+		t.Errorf("got %v, want %v", err, ErrTooManyFailures)
+	}
+	code = 200
+	if d, _, err := ask(t, h, withPassword("bob", "right")); d != broker.Allow || err != nil {
+		t.Errorf("another client: got %d, %v, want it let in", d, err)
 	}
 }
 

@@ -24,6 +24,9 @@ var (
 	// ErrURL means that a text is no URL to ask.
 	ErrURL = errors.New("want an absolute https:// URL")
 
+	// ErrRefused means that a service works, and takes the question for wrong. What wraps it wraps ErrUnavailable too.
+	ErrRefused = errors.New("it does not take the question")
+
 	errTooLong = errors.New("the answer is too long")
 )
 
@@ -88,7 +91,8 @@ func (s *Service) Close() {
 }
 
 // Ask posts question, when it is its turn, and calls read with the answer if that is 200. It blocks for Timeout at most. Errors wrap
-// ErrUnavailable or the context's; one of read is the service's failure, and must not repeat the answer.
+// ErrUnavailable, and ErrRefused perhaps, or the context's; one of read is the service's failure, and must not repeat the answer. So is any other
+// answer, but those by which the service says that something is wrong with the question do not have it left alone.
 func (s *Service) Ask(parent context.Context, question []byte, read func(answer []byte) error) error {
 	ctx, cancel := context.WithTimeout(parent, s.cfg.Timeout)
 	defer cancel()
@@ -116,7 +120,7 @@ func (s *Service) Ask(parent context.Context, question []byte, read func(answer 
 		return context.Cause(parent)
 	}
 	settled = true
-	s.breaker.end(t, time.Now(), err == nil)
+	s.breaker.end(t, time.Now(), err == nil || errors.Is(err, ErrRefused))
 	if err != nil {
 		s.failures.Add(1)
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -139,14 +143,27 @@ func (s *Service) post(ctx context.Context, question []byte, read func([]byte) e
 		return fmt.Errorf("ask the service: %w", WithoutURL(err))
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("the service answers %d", resp.StatusCode)
+	switch code := resp.StatusCode; {
+	case blamesQuestion(code):
+		return fmt.Errorf("the service answers %d: %w", code, ErrRefused)
+	case code != http.StatusOK:
+		return fmt.Errorf("the service answers %d", code)
 	}
 	data, err := ReadAtMost(resp.Body, s.cfg.MaxAnswer)
 	if err != nil {
 		return fmt.Errorf("read the service's answer: %w", err)
 	}
 	return read(data)
+}
+
+// blamesQuestion tells whether a status says that the service works, and that something is wrong with what it was asked. Part of
+// that is the client's to choose: it must not be able to have the service left alone, and thus to keep out all others.
+func blamesQuestion(code int) bool {
+	switch code {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests: // are about the service's state
+		return false
+	}
+	return code >= 400 && code < 500
 }
 
 // Stats counts what a Service has done.
