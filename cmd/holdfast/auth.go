@@ -246,6 +246,9 @@ func (g *guard) run(ctx context.Context) {
 	wg.Wait()
 }
 
+// asks tells whether anybody is asked who clients are.
+func (g *guard) asks() bool { return g.chain != nil }
+
 // counts is what the metrics show.
 func (g *guard) counts() center.Guard {
 	var out center.Guard

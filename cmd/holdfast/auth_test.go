@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,5 +53,26 @@ func TestForbiddenPublish(t *testing.T) {
 				t.Errorf("Shutdown: %v", err)
 			}
 		})
+	}
+}
+
+// A web service is told by which listener a client has come, also if the listener has neither TLS nor an App of its own.
+func TestServiceIsToldTheListener(t *testing.T) {
+	asked := make(chan string, 1)
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var q struct{ Listener string }
+		if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
+			t.Error(err)
+		}
+		asked <- q.Listener
+		_, _ = w.Write([]byte(`{"decision":"allow"}`))
+	}))
+	defer service.Close()
+	t.Setenv("HOLDFAST_AUTH_HTTP_URL", service.URL)
+	t.Setenv("HOLDFAST_AUTH_HTTP_PLAIN", "true")
+	d := startDurable(t, config.InMemory)
+	mustPub(t, d.port, "-t", "t", "-m", "x")
+	if got, want := <-asked, "mqtt://127.0.0.1:"+d.port; got != want {
+		t.Errorf("got listener %q, want %q", got, want)
 	}
 }

@@ -59,7 +59,7 @@ func (r *mqttRoom) speak(w *config.Listener, from *login.Listener, lc *netloop.L
 		return fmt.Errorf("listener %s: %w", from.URL, err)
 	}
 	newMQTT := r.mqtt.NewHandler
-	if w.App != "" || lc.TLS != nil {
+	if w.App != "" || lc.TLS != nil || r.guard.asks() { // who is asked is told the listener
 		newMQTT = r.mqtt.HandlerOf(from)
 	}
 	if w.Speaks(config.MQTT) {
