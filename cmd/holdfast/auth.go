@@ -41,8 +41,9 @@ type guard struct {
 func guardRoom(c *config.Config, log *slog.Logger, mc *mqtt.Config) (*guard, error) {
 	a := &c.Auth
 	g := &guard{log: log}
-	failures := auth.NewFailures(auth.FailuresConfig{})
-	err := errors.Join(g.passwords(a), g.certificates(a), g.tokens(a), g.service(a), g.scram(c, failures, mc), g.rules(a, mc))
+	exempt, err := a.Exempt()
+	failures := auth.NewFailures(auth.FailuresConfig{Exempt: exempt})
+	err = errors.Join(err, g.passwords(a), g.certificates(a), g.tokens(a), g.service(a), g.scram(c, failures, mc), g.rules(a, mc))
 	if err != nil {
 		g.shut()
 		return nil, err

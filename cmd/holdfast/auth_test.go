@@ -76,3 +76,21 @@ func TestServiceIsToldTheListener(t *testing.T) {
 		t.Errorf("got listener %q, want %q", got, want)
 	}
 }
+
+// Devices behind a gateway that is exempt are not locked out by one of them that presents what nobody knows.
+func TestFailuresOfGateways(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte(strings.Repeat("s", 32)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HOLDFAST_AUTH_JWT_SECRET_FILE", secret)
+	t.Setenv("HOLDFAST_AUTH_ANONYMOUS", "true")
+	t.Setenv("HOLDFAST_AUTH_FAILURES_EXEMPT", "192.0.2.1,127.0.0.0/8")
+	d := startDurable(t, config.InMemory)
+	for range 30 { // after 20 of them others are refused
+		if code, _, _ := run(t, "", "pub", "-h", "127.0.0.1", "-p", d.port, "-u", "alice", "-P", "wrong", "-t", "t", "-m", "x"); code == exitOK {
+			t.Error("a wrong password was taken")
+		}
+	}
+	mustPub(t, d.port, "-t", "t", "-m", "x")
+}

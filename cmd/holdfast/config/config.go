@@ -12,7 +12,10 @@
 // has is refused in all three places. docs/configuration.md is generated from the comments below.
 package config
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 //go:generate go test -count=1 -run ^TestReferenceIsCurrent$ -update .
 
@@ -152,6 +155,11 @@ type Auth struct {
 	// Anonymous lets in clients without User Name and password although there are authenticators.
 	Anonymous bool `yaml:"anonymous" usage:"let in clients without user name and password too"`
 
+	// FailuresExempt are addresses and ADDRESS/BITS whose failed attempts are not counted: gateways behind which many devices are, and
+	// load balancers that do not tell the client's address by the PROXY protocol. After 20 attempts with a wrong password all others from
+	// the same address are refused for a while. In the environment they are separated by commas.
+	FailuresExempt []string `yaml:"failures_exempt"`
+
 	// BanFile is a file of Client Identifiers and User Names that are kept away, whatever they authenticate with and by whatever
 	// protocol; docs/security.md explains it. Who is connected already stays until it is kicked.
 	BanFile string `yaml:"ban_file"`
@@ -167,6 +175,19 @@ type Auth struct {
 	// 0x87 in MQTT 5 at QoS 1 and 2, and with an acknowledgement in MQTT 3, which knows no other answer; nobody gets it.
 	// `disconnect` ends its connection, in MQTT 5 with 0x87.
 	ForbiddenPublish string `yaml:"forbidden_publish"`
+}
+
+// Exempt are the addresses of FailuresExempt. After a successful [Config.Validate] it cannot fail.
+func (a *Auth) Exempt() ([]netip.Prefix, error) {
+	var list []netip.Prefix
+	for _, text := range a.FailuresExempt {
+		p, err := parsePrefix(text)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	return list, nil
 }
 
 // Required tells whether clients have to say who they are.
@@ -426,7 +447,7 @@ func Default() *Config {
 		LogLevel:  "info",
 		LogFormat: "text",
 		Apps:      Apps{},
-		Auth:      Auth{HTTPTimeout: 2 * time.Second, ForbiddenPublish: Refuse},
+		Auth:      Auth{HTTPTimeout: 2 * time.Second, FailuresExempt: []string{}, ForbiddenPublish: Refuse},
 		Overload: Overload{
 			Mode:       Protect,
 			LoopLag:    "250ms 1s 4s",

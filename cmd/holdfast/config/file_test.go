@@ -26,7 +26,7 @@ func TestGoodFiles(t *testing.T) {
 			LogFormat:      "json",
 			AllowAnonymous: true,
 			Apps:           Apps{"meters": {MaxConnections: new(1000), MaxQueuedBytes: new(Size(1 << 30)), ClientMessages: new(0)}},
-			Auth:           Auth{HTTPTimeout: 2 * time.Second, ForbiddenPublish: Refuse},
+			Auth:           Auth{HTTPTimeout: 2 * time.Second, FailuresExempt: []string{"10.1.0.0/16", "2001:db8::1"}, ForbiddenPublish: Refuse},
 			Broker: Broker{
 				Loops: 4, MaxInflight: 20, MaxQueuedMessages: 500, MaxQueuedBytes: 2 << 20, MaxWaitingMessages: 70, MaxWaitingBytes: 3 << 20,
 				MaxRetained: 10, MaxSubscriptions: 5, MaxPacketSize: 1 << 16, ReceiveMaximum: 100, MaxKeepAlive: 10 * time.Minute,

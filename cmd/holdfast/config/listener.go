@@ -217,7 +217,7 @@ func (l *Listener) option(name, value string) error {
 		for text := range strings.SplitSeq(value, ",") {
 			prefix, err := parsePrefix(text)
 			if err != nil {
-				return err
+				return fmt.Errorf("proxy: %w", err)
 			}
 			l.Proxy = append(l.Proxy, prefix)
 		}
@@ -285,14 +285,15 @@ func limitOption(n *int, name, value string) error {
 	return nil
 }
 
-// parsePrefix reads an address or a range of addresses in CIDR notation.
+// parsePrefix reads an address or a range of addresses in CIDR notation. IPv4 addresses count as such in whatever form they come.
 func parsePrefix(text string) (netip.Prefix, error) {
-	if addr, err := netip.ParseAddr(text); err == nil {
+	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
+		addr = addr.Unmap()
 		return netip.PrefixFrom(addr, addr.BitLen()), nil
 	}
 	p, err := netip.ParsePrefix(text)
-	if err != nil {
-		return p, fmt.Errorf("proxy %q: write an address or ADDRESS/BITS", text)
+	if err != nil || p.Addr().Is4In6() {
+		return p, fmt.Errorf("%q: write an address or ADDRESS/BITS, of IPv4 as in 10.1.0.0/16", text)
 	}
 	return p.Masked(), nil
 }

@@ -55,8 +55,8 @@ func TestParseListener(t *testing.T) {
 			l.Origins = []string{"https://a.example"}
 		})},
 		{"mqtts://127.0.0.1?client-cert=required", tcp("mqtts", "127.0.0.1:8883", true, tls, func(l *Listener) { l.ClientCert = ClientCertRequired })},
-		{"mqtt://127.0.0.1?app=meters&proxy=10.1.0.0/16,::1", tcp("mqtt", "127.0.0.1:1883", true, func(l *Listener) {
-			l.App, l.Proxy = "meters", []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("::1/128")}
+		{"mqtt://127.0.0.1?app=meters&proxy=10.1.0.0/16,::1,::ffff:10.2.0.1", tcp("mqtt", "127.0.0.1:1883", true, func(l *Listener) {
+			l.App, l.Proxy = "meters", []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("10.2.0.1/32")}
 		})},
 	} {
 		got, err := ParseListener(tt.url)
@@ -69,7 +69,7 @@ func TestParseListener(t *testing.T) {
 	for _, url := range []string{
 		"", "%zz", "mqtt:127.0.0.1:1883", "unix:run/a.sock", "unix://", "mqtt://127.0.0.1:1883#x", "mqtt://127.0.0.1/path",
 		"mqtt://127.0.0.1?client-cert=required", "mqtts://127.0.0.1?client-cert=maybe", "mqtt://127.0.0.1?app=", "mqtt://127.0.0.1?app=a/b",
-		"mqtt://127.0.0.1?proxy=10.1.0.0/99", "mqtt://127.0.0.1?proxy=", "mqtt://127.0.0.1?poxy=::1", "mqtt://127.0.0.1?protocols=ximp", "auto://127.0.0.1?protocols=", "auto://127.0.0.1?protocols=ximp,ximp",
+		"mqtt://127.0.0.1?proxy=10.1.0.0/99", "mqtt://127.0.0.1?proxy=", "mqtt://127.0.0.1?proxy=::ffff:10.1.0.0/112", "mqtt://127.0.0.1?poxy=::1", "mqtt://127.0.0.1?protocols=ximp", "auto://127.0.0.1?protocols=", "auto://127.0.0.1?protocols=ximp,ximp",
 		"auto://127.0.0.1?protocols=xmpp", "mqtt://127.0.0.1?profile=x", "ximp://127.0.0.1?profile=", "ximp://127.0.0.1/path", "miop://127.0.0.1?client-cert=required", "mqtt://127.0.0.1?a;b",
 		"ws://127.0.0.1?origins=", "ws://127.0.0.1?origins=a.example", "ws://127.0.0.1?origins=https://a.example/", "ws://127.0.0.1?origins=https://u@a.example",
 		"ws://127.0.0.1?origins=*", "ws://127.0.0.1?origins=https://a.example:443", "ws://127.0.0.1?origins=http://a.example:80", "mqtt://127.0.0.1?origins=https://a.example", "miop://127.0.0.1?origins=https://a.example",

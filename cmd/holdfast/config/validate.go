@@ -127,6 +127,11 @@ func (a *Auth) check(f *faults) {
 			f.oneOf(c.name, c.field, "cn", "ou", "san_dns", "san_uri", "san_email")
 		}
 	}
+	for i, text := range a.FailuresExempt {
+		if _, err := parsePrefix(text); err != nil {
+			f.add(fmt.Sprintf("auth.failures_exempt[%d]", i), "%w", err)
+		}
+	}
 	f.oneOf("auth.forbidden_publish", a.ForbiddenPublish, Refuse, Disconnect)
 	within(f, "auth.http_timeout", a.HTTPTimeout, 10*time.Millisecond, time.Minute)
 }
