@@ -24,7 +24,8 @@ type tlsFiles struct {
 
 	mu      sync.Mutex
 	checked time.Time
-	seen    [3]fileState
+	seen    [3]fileState                      // what was read last looked like
+	failed  string                            // why it could not be read again, when that was tried last; empty if it could
 	configs map[config.ClientCert]*tls.Config // of what was read last
 }
 
@@ -59,14 +60,25 @@ func (f *tlsFiles) current(want config.ClientCert) (*tls.Config, error) {
 	if now := time.Now(); now.Sub(f.checked) >= tlsFilesEvery {
 		f.checked = now
 		if f.states() != f.seen {
-			if err := f.read(); err != nil {
-				f.log.Error("tls_files_unreadable", "error", err)
-			} else {
-				f.log.Info("tls files read again", "cert", f.cert)
-			}
+			f.readAgain()
 		}
 	}
 	return f.of(want)
+}
+
+// readAgain takes in files that have changed. What fails is tried again, though nothing may change about the files: there may
+// have been no descriptor left to open them with. It is logged when it is something else than before.
+func (f *tlsFiles) readAgain() {
+	err := f.read()
+	if err == nil {
+		f.failed = ""
+		f.log.Info("tls files read again", "cert", f.cert)
+		return
+	}
+	if text := err.Error(); text != f.failed {
+		f.failed = text
+		f.log.Error("tls_files_unreadable", "error", err)
+	}
 }
 
 // states is what the files look like now. A missing one has none.
@@ -81,8 +93,7 @@ func (f *tlsFiles) states() (states [3]fileState) {
 
 // read takes in the files.
 func (f *tlsFiles) read() error {
-	seen := f.states()
-	f.seen = seen
+	seen := f.states() // before: what changes meanwhile is read once more
 	pair, err := tls.LoadX509KeyPair(f.cert, f.key)
 	if err != nil {
 		return fmt.Errorf("tls.cert %s, tls.key %s: %w", f.cert, f.key, err)
@@ -98,7 +109,7 @@ func (f *tlsFiles) read() error {
 			return fmt.Errorf("tls.ca %s: holds no certificate in PEM", f.ca)
 		}
 	}
-	f.checked = time.Now()
+	f.checked, f.seen = time.Now(), seen
 	f.configs = map[config.ClientCert]*tls.Config{"": base}
 	return nil
 }
