@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -133,10 +132,19 @@ func (g *guard) service(a *config.Auth) error {
 	if a.HTTPURL == "" {
 		return nil
 	}
-	hc := auth.HTTPConfig{URL: a.HTTPURL, Plain: a.HTTPPlain, Timeout: a.HTTPTimeout, Grant: grant}
-	var err error
-	if hc.Header, err = authorization(a.HTTPHeaderFile); err != nil {
+	header, err := openHeader(a.HTTPHeaderFile)
+	if err != nil {
 		return fmt.Errorf("auth.http_header_file: %w", err)
+	}
+	return g.serviceWith(a, header)
+}
+
+// serviceWith adds the web service, which is sent the header, if any.
+func (g *guard) serviceWith(a *config.Auth, header *headerFile) error {
+	hc := auth.HTTPConfig{URL: a.HTTPURL, Plain: a.HTTPPlain, Timeout: a.HTTPTimeout, Grant: grant}
+	if header != nil {
+		hc.Header = header.header
+		g.beside = append(g.beside, func(ctx context.Context) { header.Run(ctx, authFilesEvery, g.log) })
 	}
 	h, err := auth.NewHTTP(hc)
 	if err != nil {
@@ -145,18 +153,6 @@ func (g *guard) service(a *config.Auth) error {
 	g.link("http", h)
 	g.close = append(g.close, h.Close)
 	return nil
-}
-
-// authorization is the header that a web service is sent, with a file's content; none if path is empty.
-func authorization(path string) (http.Header, error) {
-	if path == "" {
-		return nil, nil
-	}
-	value, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return http.Header{"Authorization": {strings.TrimSpace(string(value))}}, nil
 }
 
 // scram adds the authentication method of MQTT 5.
@@ -239,9 +235,12 @@ func (g *guard) watchBans(l *auth.BanList) {
 }
 
 // run runs what goes on beside the loops until ctx ends.
-func (g *guard) run(ctx context.Context) {
+func (g *guard) run(ctx context.Context) { runAll(ctx, g.beside) }
+
+// runAll calls all of fs, which run until ctx ends, and waits for them.
+func runAll(ctx context.Context, fs []func(context.Context)) {
 	var wg sync.WaitGroup
-	for _, f := range g.beside {
+	for _, f := range fs {
 		wg.Go(func() { f(ctx) })
 	}
 	wg.Wait()

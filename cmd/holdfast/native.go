@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
@@ -30,7 +31,8 @@ type natives struct {
 	profiles map[string]*config.Native
 	miop     map[string]*miop.Server
 	ximp     map[string]ximpFront
-	services []*callout.Service // of products
+	services []*callout.Service      // of products
+	beside   []func(context.Context) // what runs beside the loops
 	dispatch map[string]*dispatch.Server
 	ready    func() bool // whether the node wants clients
 }

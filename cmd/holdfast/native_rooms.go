@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 	"unicode/utf8"
 
@@ -29,9 +30,14 @@ func (n *natives) roomServices(r *config.NativeRooms, xc *ximp.Config) error {
 	xc.RoomWorkers = cmp.Or(r.Requests, roomRequests)
 	timeout := cmp.Or(r.Timeout, roomTimeout)
 	xc.RoomTimeout = timeout + roomSlack
-	header, err := authorization(r.HeaderFile)
+	file, err := openHeader(r.HeaderFile)
 	if err != nil {
 		return fmt.Errorf("ximp.rooms.header_file: %w", err)
+	}
+	var header func() http.Header
+	if file != nil {
+		header = file.header
+		n.beside = append(n.beside, func(ctx context.Context) { file.Run(ctx, authFilesEvery, n.mqtt.Logger) })
 	}
 	service := func(name, url string) (*callout.Service, error) {
 		s, err := callout.New(callout.Config{URL: url, Plain: r.HTTPPlain, Header: header, Timeout: timeout, MaxConcurrent: xc.RoomWorkers,

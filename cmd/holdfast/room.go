@@ -125,6 +125,7 @@ func startRoom(c *config.Config, listeners []opened, log *slog.Logger, metrics p
 	r.stop = stop
 	r.beside.Go(func() { keepHeapLean(ctx, engine) })
 	r.beside.Go(func() { r.guard.run(ctx) })
+	r.beside.Go(func() { runAll(ctx, r.native.beside) })
 	r.beside.Go(func() { r.door.run(ctx, log) })
 	r.beside.Go(func() { r.load.run(ctx) })
 	return r, nil

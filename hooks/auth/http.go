@@ -22,8 +22,8 @@ type HTTPConfig struct {
 	URL string
 	// Plain allows http:// too, over which passwords go in clear.
 	Plain bool
-	// Header is sent with each request, such as Authorization. It is a secret.
-	Header http.Header
+	// Header returns what is sent with each request, such as Authorization. It is a secret. nil is nothing.
+	Header func() http.Header
 	// Client asks; nil is one with connections for MaxConcurrent requests, which follows no redirects.
 	Client *http.Client
 	// Timeout of a request, from when it waits for its turn. 0 is 2 s.

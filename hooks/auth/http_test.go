@@ -121,7 +121,7 @@ func TestHTTPQuestion(t *testing.T) {
 		{binary, `"certificate":{"common_name":"pump","sha256":"`},
 	} {
 		var got string
-		h := newHTTP(t, HTTPConfig{Header: http.Header{"authorization": {"Bearer geheim"}}}, func(r *http.Request) (*http.Response, error) {
+		h := newHTTP(t, HTTPConfig{Header: header("authorization", "Bearer geheim")}, func(r *http.Request) (*http.Response, error) {
 			body, err := io.ReadAll(r.Body)
 			got = string(body)
 			if r.Method != http.MethodPost || r.Header.Get("Authorization") != "Bearer geheim" || r.Header.Get("Content-Type") != "application/json" {

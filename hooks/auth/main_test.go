@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -38,6 +39,11 @@ func withPassword(user, password string) *broker.ConnectRequest {
 func ask(t *testing.T, a broker.Authenticator, r *broker.ConnectRequest) (broker.Decision, *broker.Identity, error) {
 	t.Helper()
 	return a.OnConnectAuthenticate(t.Context(), r)
+}
+
+// header is that of requests with one field.
+func header(name, value string) func() http.Header {
+	return func() http.Header { return http.Header{name: {value}} }
 }
 
 // writeFile writes a file for a test and returns its path.

@@ -51,7 +51,7 @@ func TestErrorsHoldNoSecrets(t *testing.T) {
 		}
 	}
 	for _, service := range services {
-		h := newHTTP(t, HTTPConfig{Header: http.Header{"Authorization": {secret}}}, service)
+		h := newHTTP(t, HTTPConfig{Header: header("Authorization", secret)}, service)
 		h.cfg.URL = "https://" + secret + ":" + secret + "@auth.example/" + secret + "?" + secret
 		_, _, err := ask(t, NewChain(nil, Link{"http", h}), withPassword("alice", secret))
 		if err == nil {
@@ -62,7 +62,7 @@ func TestErrorsHoldNoSecrets(t *testing.T) {
 	// net/http's own errors name the URL, and some of them what is wrong with a header.
 	for _, value := range []string{"Bearer " + secret, "Bearer\n" + secret} {
 		h, err := NewHTTP(HTTPConfig{URL: "http://" + secret + ":" + secret + "@127.0.0.1:1/" + secret + "?" + secret, Plain: true,
-			Header: http.Header{"Authorization": {value}}, MaxFailures: 100})
+			Header: header("Authorization", value), MaxFailures: 100})
 		if err != nil {
 			t.Fatal(err)
 		}

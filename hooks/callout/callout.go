@@ -36,8 +36,8 @@ type Config struct {
 	URL string
 	// Plain allows http:// too.
 	Plain bool
-	// Header is sent with each request, such as Authorization. It is a secret.
-	Header http.Header
+	// Header returns what is sent with each request, such as Authorization. It is a secret. nil is nothing.
+	Header func() http.Header
 	// Client asks; nil is one with connections for MaxConcurrent requests, which follows no redirects.
 	Client *http.Client
 	// Timeout of a request, from when it waits for its turn. 0 is 2 s.
@@ -133,8 +133,10 @@ func (s *Service) post(ctx context.Context, question []byte, read func([]byte) e
 	if err != nil {
 		return ErrURL
 	}
-	for name, values := range s.cfg.Header {
-		req.Header[http.CanonicalHeaderKey(name)] = values
+	if s.cfg.Header != nil {
+		for name, values := range s.cfg.Header() {
+			req.Header[http.CanonicalHeaderKey(name)] = values
+		}
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
