@@ -134,10 +134,11 @@ type Auth struct {
 	JWTAudience string `yaml:"jwt_audience"`
 
 	// CertificateUser is the field of a client's certificate that is its User Name: `cn`, `ou`, `san_dns`,
-	// `san_uri` or `san_email`. Empty, with certificate_client_id empty too, does not go by certificates.
+	// `san_uri` or `san_email`. Empty does not go by certificates.
 	CertificateUser string `yaml:"certificate_user"`
 
-	// CertificateClientID is the field that is its Client Identifier; empty leaves that to the client.
+	// CertificateClientID is the field that is its Client Identifier; empty leaves that to the client. It goes with certificate_user, which may be
+	// the same field: the User Name would be what the client says, and might be that of somebody whom another authenticator knows.
 	CertificateClientID string `yaml:"certificate_client_id"`
 
 	// HTTPURL is the URL of a web service that is asked about clients; docs/security.md has what it is sent.

@@ -127,6 +127,9 @@ func (a *Auth) check(f *faults) {
 			f.oneOf(c.name, c.field, "cn", "ou", "san_dns", "san_uri", "san_email")
 		}
 	}
+	if a.CertificateClientID != "" && a.CertificateUser == "" {
+		f.add("auth.certificate_user", "name the field that is the User Name, which may be that of certificate_client_id (%s): else a client could say that it is any user", a.CertificateClientID)
+	}
 	for i, text := range a.FailuresExempt {
 		if _, err := parsePrefix(text); err != nil {
 			f.add(fmt.Sprintf("auth.failures_exempt[%d]", i), "%w", err)
