@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/holdfast-mqtt/holdfast/cmd/holdfast/config"
 	"github.com/prometheus/client_golang/prometheus"
@@ -93,4 +94,15 @@ func TestFailuresOfGateways(t *testing.T) {
 		}
 	}
 	mustPub(t, d.port, "-t", "t", "-m", "x")
+}
+
+// A service has all the time that it may take, so that one which does not answer is found to have failed; the client waits no longer
+// than it may.
+func TestLoginTimeout(t *testing.T) {
+	const connect = 10 * time.Second // of mqtt.Config
+	for _, d := range []time.Duration{10 * time.Millisecond, 2 * time.Second, 5 * time.Second, config.MaxHTTPTimeout} {
+		if got := loginTimeout(&config.Auth{HTTPTimeout: d}); got < d+time.Second || got < 5*time.Second || got >= connect {
+			t.Errorf("a service that may take %v: got %v, want more, and less than %v", d, got, connect)
+		}
+	}
 }

@@ -102,7 +102,7 @@ func startRoom(c *config.Config, listeners []opened, log *slog.Logger, metrics p
 		return nil, errors.Join(err, engine.Shutdown(context.Background()), r.store.Close())
 	}
 	r.guard.watchBans(bans)
-	r.logins = login.NewPool(login.Config{})
+	r.logins = login.NewPool(login.Config{Timeout: loginTimeout(&c.Auth)})
 	mc.Logins = r.logins
 	r.mqtt = mqtt.NewServer(mc, engine)
 	r.native = newNatives(&mc, &c.Broker, engine, r.wantsClients)
@@ -129,6 +129,12 @@ func startRoom(c *config.Config, listeners []opened, log *slog.Logger, metrics p
 	r.beside.Go(func() { r.door.run(ctx, log) })
 	r.beside.Go(func() { r.load.run(ctx) })
 	return r, nil
+}
+
+// loginTimeout is how long may be asked about one client: longer than a web service may take, or it would be the client that
+// has not waited, and not the service that has failed. Clients have 10 s until they must have been let in.
+func loginTimeout(a *config.Auth) time.Duration {
+	return max(5*time.Second, a.HTTPTimeout+time.Second)
 }
 
 // brokerConfig is what c says about the broker.

@@ -147,7 +147,7 @@ type Auth struct {
 	// HTTPHeaderFile is a file with the value of the header Authorization that the service is sent; empty is none.
 	HTTPHeaderFile string `yaml:"http_header_file"`
 
-	// HTTPTimeout is how long the service may take for one answer.
+	// HTTPTimeout is how long the service may take for one answer, waiting for its turn included, 10 ms to 8 s.
 	HTTPTimeout time.Duration `yaml:"http_timeout"`
 
 	// HTTPPlain permits http:// in http_url and jwt_keys_url, over which secrets go in clear.

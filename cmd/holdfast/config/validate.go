@@ -25,6 +25,9 @@ const (
 	maxAge         = 10 * 365 * 24 * time.Hour
 )
 
+// MaxHTTPTimeout is the most that auth.http_timeout may be: a client must have been let in 10 s after it has connected.
+const MaxHTTPTimeout = 8 * time.Second
+
 // Validate returns every fault of c at once, joined by [errors.Join], or nil. Each is prefixed with
 // the setting's name.
 func (c *Config) Validate() error {
@@ -136,7 +139,7 @@ func (a *Auth) check(f *faults) {
 		}
 	}
 	f.oneOf("auth.forbidden_publish", a.ForbiddenPublish, Refuse, Disconnect)
-	within(f, "auth.http_timeout", a.HTTPTimeout, 10*time.Millisecond, time.Minute)
+	within(f, "auth.http_timeout", a.HTTPTimeout, 10*time.Millisecond, MaxHTTPTimeout)
 }
 
 // checkService complains about the URL of a web service; empty is none. plainName is the setting that permits http://, which is plain.
