@@ -202,7 +202,7 @@ func nodeSecret(data string) ([]byte, error) {
 func (g *guard) rules(a *config.Auth, mc *mqtt.Config) error {
 	if a.ACLFile == "" {
 		if a.PasswordFile+a.ScramFile+a.HTTPURL+a.JWTSecretFile+a.JWTKeyFile+a.JWTKeysURL != "" || a.ByCertificate() {
-			mc.Authorizer = acl.Builtin(strings.Split(a.SysUsers, ",")...)
+			mc.Authorizer = acl.Builtin(sysUsers(a)...)
 		}
 		return nil
 	}
@@ -232,6 +232,15 @@ func (g *guard) watchBans(l *auth.BanList) {
 	if l != nil {
 		g.beside = append(g.beside, func(ctx context.Context) { l.Run(ctx, authFilesEvery, g.log) })
 	}
+}
+
+// sysUsers are the users who may subscribe to $SYS.
+func sysUsers(a *config.Auth) []string {
+	users := strings.Split(a.SysUsers, ",")
+	for i := range users {
+		users[i] = strings.TrimSpace(users[i])
+	}
+	return users
 }
 
 // run runs what goes on beside the loops until ctx ends.

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -104,5 +105,12 @@ func TestLoginTimeout(t *testing.T) {
 		if got := loginTimeout(&config.Auth{HTTPTimeout: d}); got < d+time.Second || got < 5*time.Second || got >= connect {
 			t.Errorf("a service that may take %v: got %v, want more, and less than %v", d, got, connect)
 		}
+	}
+}
+
+// Blanks around the names of a list are no part of them.
+func TestSysUsers(t *testing.T) {
+	if got := sysUsers(&config.Auth{SysUsers: "alice, bob"}); !slices.Equal(got, []string{"alice", "bob"}) {
+		t.Errorf("got %q, want alice and bob", got)
 	}
 }

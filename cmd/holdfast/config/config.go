@@ -28,7 +28,7 @@ type Config struct {
 	// `wss://` that with TLS (443); `auto://` finds out which of them a client speaks (1883);
 	// `unix:///PATH` is MQTT over a Unix socket. `ximp://` (1885) and `miop://` (1884) are for devices that speak
 	// those protocols, `ximps://` (8885) and `miops://` (8884) the same with TLS, and at `dispatch://` (80) and `dispatchs://` (443)
-	// clients of XIMP ask where to connect; native.md explains them. In the environment the URLs are separated by commas.
+	// clients of XIMP ask where to connect; native.md explains them. In the environment the URLs are separated by commas, those within options do no harm.
 	//
 	// Options may follow behind a question mark, with & between them: `app=NAME` puts clients into an App;
 	// `client-cert=none|optional|required` asks for the certificates of clients (required has `auto://` speak nothing

@@ -126,7 +126,7 @@ func ParseListener(raw string) (Listener, error) {
 		err = l.tcp(shown, u, scheme.port)
 	}
 	if err == nil {
-		err = l.options(raw, u)
+		err = l.options(shown, u)
 	}
 	if err != nil {
 		return Listener{}, err
@@ -176,6 +176,9 @@ func (l *Listener) options(raw string, u *url.URL) error {
 		return fmt.Errorf("%q: options are written NAME=VALUE, with & between them", raw)
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if len(values[name]) > 1 && !slices.Contains([]string{"origins", "protocols", "proxy"}, name) {
+			return fmt.Errorf("%q: %s is given twice", raw, name) // which of them holds?
+		}
 		for _, v := range values[name] {
 			if err := l.option(name, v); err != nil {
 				return fmt.Errorf("%q: %w", raw, err)
@@ -262,7 +265,9 @@ func (l *Listener) protocols(value string) error {
 	if !l.Sniff {
 		return fmt.Errorf("protocols: a %s listener speaks one: write auto://", l.Scheme)
 	}
-	l.Protocols = []string{}
+	if l.Protocols == nil {
+		l.Protocols = []string{}
+	}
 	for p := range strings.SplitSeq(value, ",") {
 		switch {
 		case !slices.Contains([]string{MQTT, XIMP, MIOP, Dispatch}, p):

@@ -77,6 +77,23 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
+// Commas in options of listeners do not separate listeners.
+func TestListenersInTheEnvironment(t *testing.T) {
+	for text, want := range map[string][]string{
+		"auto://127.0.0.1:1?protocols=mqtt,ximp,miop,mqtt://127.0.0.1:2": {"auto://127.0.0.1:1?protocols=mqtt,ximp,miop", "mqtt://127.0.0.1:2"},
+		"ws://127.0.0.1:1?origins=https://a.example,https://b.example":   {"ws://127.0.0.1:1?origins=https://a.example,https://b.example"},
+		"mqtt://127.0.0.1:1?proxy=10.0.0.0/8,::1, unix:///run/1.sock":    {"mqtt://127.0.0.1:1?proxy=10.0.0.0/8,::1", "unix:///run/1.sock"},
+	} {
+		c, err := load(t, []string{"HOLDFAST_LISTEN=" + text})
+		if err != nil || !slices.Equal(c.Listen, want) {
+			t.Errorf("%s: got %q, %v, want %q", text, c.Listen, err, want)
+		}
+	}
+	if _, err := load(t, []string{"HOLDFAST_LISTEN=mqtt://127.0.0.1:1,mqqt://127.0.0.1:2"}); err == nil || !strings.Contains(err.Error(), `unknown scheme "mqqt"`) {
+		t.Errorf("got %v, want the misspelled scheme named", err)
+	}
+}
+
 func TestLoadRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		name    string

@@ -45,7 +45,7 @@ func (s setting) set(text string) error {
 	case *string:
 		*p = text
 	case *[]string:
-		*p = strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+		*p = splitList(text, s.name == "listen")
 	case *Subscriptions:
 		*p = splitSubscriptions(text)
 	case *Apps:
@@ -68,6 +68,26 @@ func (s setting) set(text string) error {
 		}
 	}
 	return nil
+}
+
+// splitList reads a list whose items are separated by commas or blanks. Options of a listener have commas too, as in
+// protocols=mqtt,ximp: what follows one and does not begin with a scheme of listeners belongs to it.
+func splitList(text string, listeners bool) []string {
+	items := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+	if !listeners {
+		return items
+	}
+	urls := items[:0]
+	for _, item := range items {
+		scheme, _, isURL := strings.Cut(item, "://")
+		last := len(urls) - 1
+		if _, ok := schemes[scheme]; (!isURL || !ok) && last >= 0 && strings.Contains(urls[last], "?") {
+			urls[last] += "," + item
+			continue
+		}
+		urls = append(urls, item)
+	}
+	return urls
 }
 
 // kindName says in words what a setting of type t takes.
