@@ -50,8 +50,9 @@ func (s *SCRAM) secretOf(user string) (secret *scramSecret, known bool) {
 	if secret = users.secrets[user]; secret != nil {
 		return secret, true
 	}
-	salt := mac(s.secret, user)
-	return &scramSecret{salt: salt[:scramSalt], iterations: users.iterations}, false
+	begin, rest := mac(s.secret, user), mac(s.secret, "\x00"+user) // a name has no U+0000
+	salt := append(begin[:], rest[:]...)                           // maxScramSalt bytes
+	return &scramSecret{salt: salt[:users.usual.salt], iterations: users.usual.iterations}, false
 }
 
 // scramExchange is one exchange, of two steps.

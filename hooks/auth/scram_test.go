@@ -227,6 +227,24 @@ func TestScramUnknownUsers(t *testing.T) {
 	}
 }
 
+// Other programs make salts of other lengths: a user who is not there has one like most.
+func TestScramUnknownUsersSaltLength(t *testing.T) {
+	line := func(user string, salt int) string {
+		return scramLine(t, user, "x", base64.StdEncoding.EncodeToString(make([]byte, salt)), "") + "\n"
+	}
+	for _, size := range []int{8, 12, 33, 64} {
+		s := newScram(t, line("alice", 16)+line("bob", size)+line("carol", size), nil)
+		seen := make(map[string]bool)
+		for _, user := range []string{"mallory", "trudy"} {
+			secret, known := s.secretOf(user)
+			if known || len(secret.salt) != size || seen[string(secret.salt)] {
+				t.Errorf("got a salt of %d bytes, known %v, want another one of %d", len(secret.salt), known, size)
+			}
+			seen[string(secret.salt)] = true
+		}
+	}
+}
+
 func TestScramFailures(t *testing.T) {
 	s := newScram(t, scramLine(t, "alice", "x", rfcSalt, ""), NewFailures(FailuresConfig{Burst: 2, Every: time.Hour}))
 	fail := func() error {

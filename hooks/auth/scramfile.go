@@ -23,6 +23,7 @@ const (
 	minScramIterations = 4096
 	maxScramIterations = 10_000_000
 	scramSalt          = 16
+	maxScramSalt       = 64
 )
 
 // scramSecret is what a server knows of a password, RFC 5802 3: enough to verify, not to log in.
@@ -84,9 +85,12 @@ type ScramFile struct{ file *reload.File[scramUsers] }
 
 // scramUsers is what a file says. It does not change.
 type scramUsers struct {
-	secrets    map[string]*scramSecret
-	iterations int // of the most users: what is said of users who are not there
+	secrets map[string]*scramSecret
+	usual   scramShape // of the most users: what is said of users who are not there
 }
+
+// scramShape is what a client is told that does not depend on its user's salt and password.
+type scramShape struct{ iterations, salt int } // bytes of salt
 
 // OpenScramFile reads a file. The error names each bad line.
 func OpenScramFile(path string) (*ScramFile, error) {
@@ -109,8 +113,8 @@ func (f *ScramFile) Run(ctx context.Context, every time.Duration, log *slog.Logg
 func (f *ScramFile) Users() int { return len(f.file.Load().secrets) }
 
 func parseScramUsers(data []byte) (*scramUsers, error) {
-	u := &scramUsers{secrets: make(map[string]*scramSecret), iterations: scramIterations}
-	count := make(map[int]int)
+	u := &scramUsers{secrets: make(map[string]*scramSecret), usual: scramShape{scramIterations, scramSalt}}
+	count := make(map[scramShape]int)
 	err := parseCredentials(data, func(user, text, app string) error {
 		s, err := parseScramSecret(text)
 		if err != nil {
@@ -121,9 +125,10 @@ func parseScramUsers(data []byte) (*scramUsers, error) {
 		}
 		s.app = app
 		u.secrets[user] = s
-		count[s.iterations]++
-		if count[s.iterations] > count[u.iterations] {
-			u.iterations = s.iterations
+		shape := scramShape{s.iterations, len(s.salt)}
+		count[shape]++
+		if count[shape] > count[u.usual] {
+			u.usual = shape
 		}
 		return nil
 	})
@@ -151,7 +156,7 @@ func parseScramSecret(text string) (*scramSecret, error) {
 	salt, err1 := b64.DecodeString(m[2])
 	stored, err2 := b64.DecodeString(m[3])
 	server, err3 := b64.DecodeString(m[4])
-	if err := errors.Join(err1, err2, err3); err != nil || len(salt) < 8 || len(salt) > 64 || len(stored) != sha256.Size || len(server) != sha256.Size {
+	if err := errors.Join(err1, err2, err3); err != nil || len(salt) < 8 || len(salt) > maxScramSalt || len(stored) != sha256.Size || len(server) != sha256.Size {
 		return nil, errScramSecret
 	}
 	return &scramSecret{salt: salt, iterations: n, storedKey: [sha256.Size]byte(stored), serverKey: [sha256.Size]byte(server)}, nil
