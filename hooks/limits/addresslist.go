@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"hash"
 	"log/slog"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,8 +27,9 @@ type AddressList struct {
 
 	current atomic.Pointer[prefixes]
 
-	mu  sync.Mutex // held while reading
-	sum [sha256.Size]byte
+	mu    sync.Mutex // held while reading
+	sum   [sha256.Size]byte
+	looks []reload.Look // of what is current
 }
 
 // OpenAddressList reads the files; an empty path is no file. The error names the bad lines.
@@ -49,32 +52,21 @@ func (l *AddressList) Len() (allowed, denied int) {
 	return p.allowed, len(p.allow) - p.allowed
 }
 
-// Reload reads the files, and tells whether something is new in them. After an error the old lists stay.
+// Reload reads the files if they have changed, and tells whether something is new in them. After an error the old lists stay.
 func (l *AddressList) Reload() (changed bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	files := []addressFile{{l.allowFile, true}, {l.denyFile, false}}
+	looks, same, err := l.lookLocked(files)
+	if same || err != nil {
+		return false, err
+	}
 	p := &prefixes{allow: make(map[netip.Prefix]bool), closed: l.allowFile != ""}
 	sum := sha256.New()
-	for _, f := range []struct {
-		path  string
-		allow bool
-	}{{l.allowFile, true}, {l.denyFile, false}} {
-		if f.path == "" {
-			continue
+	for _, f := range files {
+		if err := f.read(p, sum); err != nil {
+			return false, err
 		}
-		data, err := reload.ReadFile(f.path, maxListSize)
-		if err != nil {
-			return false, fmt.Errorf("read address list: %w", err)
-		}
-		list, err := readNetworks(data)
-		if err != nil {
-			return false, fmt.Errorf("%s: %w", f.path, err)
-		}
-		for _, n := range list {
-			p.add(n, f.allow)
-		}
-		one := sha256.Sum256(data)
-		sum.Write(one[:])
 	}
 	for _, allow := range p.allow {
 		if allow {
@@ -84,8 +76,52 @@ func (l *AddressList) Reload() (changed bool, err error) {
 	now := [sha256.Size]byte(sum.Sum(nil))
 	changed = l.current.Load() == nil || now != l.sum
 	l.current.Store(p)
-	l.sum = now
+	l.sum, l.looks = now, looks
 	return changed, nil
+}
+
+// addressFile is one of the files; an empty path is none.
+type addressFile struct {
+	path  string
+	allow bool
+}
+
+// lookLocked looks at the files, and tells whether they are those that have been read.
+func (l *AddressList) lookLocked(files []addressFile) (looks []reload.Look, same bool, err error) {
+	looks, same = make([]reload.Look, len(files)), l.looks != nil
+	for i, f := range files {
+		if f.path == "" {
+			continue
+		}
+		info, err := os.Stat(f.path)
+		if err != nil {
+			return nil, false, fmt.Errorf("read address list: %w", err)
+		}
+		same = same && l.looks[i].Is(info)
+		looks[i] = reload.LookAt(info)
+	}
+	return looks, same, nil
+}
+
+// read adds the networks of a file to p, and what it holds to sum.
+func (f addressFile) read(p *prefixes, sum hash.Hash) error {
+	if f.path == "" {
+		return nil
+	}
+	data, err := reload.ReadFile(f.path, maxListSize)
+	if err != nil {
+		return fmt.Errorf("read address list: %w", err)
+	}
+	list, err := readNetworks(data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.path, err)
+	}
+	for _, n := range list {
+		p.add(n, f.allow)
+	}
+	one := sha256.Sum256(data)
+	sum.Write(one[:])
+	return nil
 }
 
 // Run reloads the files every so often until ctx ends. What is wrong with them is logged once, until it is something else.

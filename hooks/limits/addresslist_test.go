@@ -115,6 +115,30 @@ func TestAddressListReload(t *testing.T) {
 	}
 }
 
+// Files that have not changed are not read: a list of a million takes a second.
+func TestAddressListThatStays(t *testing.T) {
+	dir := t.TempDir()
+	allow, deny := writeList(t, dir, "allow", "10.0.0.0/8"), writeList(t, dir, "deny", "10.0.0.1")
+	old := time.Now().Add(-time.Hour)
+	for _, path := range []string{allow, deny} {
+		if err := os.Chtimes(path, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := OpenAddressList(allow, deny)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := l.current.Load()
+	if changed, err := l.Reload(); changed || err != nil || l.current.Load() != before {
+		t.Errorf("got changed %v, %v, read again %v, want nothing done", changed, err, l.current.Load() != before)
+	}
+	writeList(t, dir, "deny", "10.0.0.2")
+	if changed, err := l.Reload(); !changed || err != nil || l.Allowed(netip.MustParseAddr("10.0.0.2")) {
+		t.Errorf("got changed %v, %v, want the new list", changed, err)
+	}
+}
+
 func TestAddressListRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()

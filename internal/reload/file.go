@@ -21,13 +21,8 @@ type File[T any] struct {
 	generation atomic.Uint64 // goes up after current has changed
 
 	mu   sync.Mutex // held while reading
-	info os.FileInfo
-	read time.Time // when, by the wall clock
+	look Look       // of what is current
 }
-
-// settled is how long after its modification a file is certain to get another time of modification when it
-// is modified again.
-const settled = 2 * time.Second
 
 // Open reads a file for the first time. It fails if the file has more than maxBytes or parse refuses it.
 func Open[T any](path string, maxBytes int64, parse func([]byte) (*T, error)) (*File[T], error) {
@@ -60,11 +55,10 @@ func (f *File[T]) Reload() (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if f.info != nil && os.SameFile(info, f.info) && info.Size() == f.info.Size() && info.ModTime().Equal(f.info.ModTime()) &&
-		f.read.Sub(info.ModTime()) > settled {
+	if f.look.Is(info) {
 		return false, nil
 	}
-	now := time.Now()
+	look := LookAt(info)
 	data, err := readAll(h, f.max)
 	if err != nil {
 		return false, err
@@ -73,7 +67,7 @@ func (f *File[T]) Reload() (changed bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", f.path, err)
 	}
-	f.info, f.read = info, now
+	f.look = look
 	f.current.Store(value)
 	f.generation.Add(1)
 	return true, nil
