@@ -9,8 +9,9 @@ import (
 // AutoSubscription is a subscription that clients have without asking for it.
 type AutoSubscription struct {
 	// TopicFilter may hold placeholders: %c is the Client Identifier, %u the
-	// user's name, %a the App, %% a percent sign. A client whose identifier or
-	// name is empty, or holds '+' or '#', does not get a subscription that needs it.
+	// user's name, %a the App, %% a percent sign. Clients choose their names, and must not thereby choose
+	// topics: one whose name is empty, holds '+', '#' or '/', or would make the first level begin with '$' or be inbox, group or
+	// broadcast, does not get a subscription that needs it.
 	TopicFilter string
 	Options     topic.Options
 }
@@ -24,7 +25,7 @@ func (a *AutoSubscription) Validate() error {
 	return topic.ValidateFilter(filter)
 }
 
-// expand fills the placeholders in.
+// expand fills the placeholders in. It returns false for a client that does not get the subscription.
 func (a *AutoSubscription) expand(clientID, user, app string) (filter string, ok bool) {
 	if !strings.Contains(a.TopicFilter, "%") {
 		return a.TopicFilter, true
@@ -35,7 +36,7 @@ func (a *AutoSubscription) expand(clientID, user, app string) (filter string, ok
 		before, after, found := strings.Cut(rest, "%")
 		b.WriteString(before)
 		if !found {
-			return b.String(), true
+			break
 		}
 		value := ""
 		switch {
@@ -48,12 +49,36 @@ func (a *AutoSubscription) expand(clientID, user, app string) (filter string, ok
 		case strings.HasPrefix(after, "%"):
 			value = "%"
 		}
-		if value == "" || strings.ContainsAny(value, "+#") {
+		if value == "" || strings.ContainsAny(value, "+#/") {
 			return "", false
 		}
 		b.WriteString(value)
 		rest = after[1:]
 	}
+	return b.String(), !a.chosen(b.String())
+}
+
+// chosen tells whether names have made the first level of a filter one that means something to the broker.
+func (a *AutoSubscription) chosen(filter string) bool {
+	shared := strings.HasPrefix(a.TopicFilter, "$share/") // not the filter: a name may be $share
+	was, is := firstLevel(a.TopicFilter, shared), firstLevel(filter, shared)
+	if was == is {
+		return false
+	}
+	switch is {
+	case "inbox", "group", "broadcast":
+		return true
+	}
+	return strings.HasPrefix(is, "$") && !strings.HasPrefix(was, "$")
+}
+
+// firstLevel is that of a filter, of what is behind $share/ShareName/ if it is shared.
+func firstLevel(filter string, shared bool) string {
+	levels := strings.SplitN(filter, "/", 4)
+	if shared {
+		levels = levels[min(2, len(levels)-1):]
+	}
+	return levels[0]
 }
 
 // autoSubscribe adds the subscriptions that every client has, and those that the front makes for this one. Those that

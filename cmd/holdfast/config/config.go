@@ -107,8 +107,8 @@ type TLS struct {
 	CA string `yaml:"ca" usage:"certificates that vouch for clients, a PEM file"`
 }
 
-// Auth names the authenticators, of which the first that knows a client decides, in the order of the fields
-// below; and the rules. With none of them everybody is let in. Files are read again when they change.
+// Auth names the authenticators, of which the first that knows a client decides, in the order that docs/security.md
+// tells; and the rules. With none of them everybody is let in. Files are read again when they change.
 type Auth struct {
 	// PasswordFile is a file of users and hashes of their passwords, as `holdfast passwd` writes it.
 	PasswordFile string `yaml:"password_file" usage:"file of users and password hashes (see holdfast passwd)"`
@@ -387,8 +387,9 @@ type Broker struct {
 	// `qos=1 devices/%c/in`: options, then the Topic Filter, which is the rest. The options are
 	// `qos=0` to `qos=2` (0 when left out), `no_local`, `retain_as_published` and `retain_handling=0` to
 	// `retain_handling=2` (0 when left out). In the Topic Filter `%c` stands for the Client Identifier, `%u` for the
-	// User Name, `%a` for the App (`default` today) and `%%` for a percent sign; a client that lacks one of them, or in
-	// whose name there is a wildcard, does not get that subscription. A client may replace a subscription by one of
+	// User Name, `%a` for the App and `%%` for a percent sign; a client that lacks one of them, in
+	// whose name there is a wildcard or a slash, or whose name makes the first level begin with `$` or be inbox, group or broadcast, does not get that
+	// subscription. A client may replace a subscription by one of
 	// its own, and end it until it connects again. In the environment the items are separated by commas.
 	AutoSubscribe Subscriptions `yaml:"auto_subscribe" usage:"subscription of every client, as in 'qos=1 devices/%c/in' (repeatable)"`
 
