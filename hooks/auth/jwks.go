@@ -29,7 +29,7 @@ type jwk struct {
 	D      string   `json:"d"`
 }
 
-// ParseJWKS reads a JSON Web Key Set, RFC 7517. Keys for encryption and of kinds that we don't know are left out, as the
+// ParseJWKS reads a JSON Web Key Set, RFC 7517. Keys for encryption, of kinds and on curves that we don't know are left out, as the
 // standard asks; one that is broken or private is an error, and so is a set without a key for us. Errors
 // hold the place of a key, not what is in it.
 func ParseJWKS(data []byte) (*KeySet, error) { return parseJWKS(data, true) }
@@ -70,9 +70,24 @@ func parseJWKS(data []byte, secrets bool) (*KeySet, error) {
 
 // verifies tells whether the key is for signatures, and of a kind that we know.
 func (j *jwk) verifies() bool {
-	return slices.Contains([]string{"RSA", "EC", "OKP", "oct"}, j.Type) && (j.Type != "OKP" || j.Curve == "Ed25519") &&
-		(j.Use == "" || j.Use == "sig") && (len(j.Ops) == 0 || slices.Contains(j.Ops, "verify"))
+	return j.known() && (j.Use == "" || j.Use == "sig") && (len(j.Ops) == 0 || slices.Contains(j.Ops, "verify"))
 }
+
+// known tells whether the key is of a kind and on a curve that we know.
+func (j *jwk) known() bool {
+	switch j.Type {
+	case "RSA", "oct":
+		return true
+	case "OKP":
+		return j.Curve == "Ed25519"
+	case "EC":
+		return curves[j.Curve] != nil
+	}
+	return false
+}
+
+// curves are those of EC.
+var curves = map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}
 
 func (j *jwk) key(secrets bool) (key, error) {
 	if j.Type == "oct" {
@@ -122,10 +137,7 @@ func (j *jwk) public() (crypto.PublicKey, error) {
 		}
 		return ed25519.PublicKey(x), nil
 	}
-	curve := map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}[j.Curve]
-	if curve == nil {
-		return nil, fmt.Errorf("%w: unknown curve", ErrKey)
-	}
+	curve := curves[j.Curve]
 	size := (curve.Params().BitSize + 7) / 8
 	x, err1 := decode(j.X)
 	y, err2 := decode(j.Y)
