@@ -67,6 +67,17 @@ type Identity struct {
 	Token Secret
 }
 
+// century is longer than connections last. Durations reach 292 years, and the sum of two must not pass that.
+const century = 100 * 365 * 24 * time.Hour
+
+// Deadline is Expires on a clock that shows now when it is wall; at least 1, and 0 for never.
+func (id *Identity) Deadline(now time.Duration, wall time.Time) time.Duration {
+	if id.Expires.IsZero() {
+		return 0
+	}
+	return max(now+min(id.Expires.Sub(wall), century), 1)
+}
+
 // Secret is text that is shown nowhere: its methods hide it.
 type Secret string
 

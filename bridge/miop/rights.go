@@ -16,10 +16,7 @@ type rights struct {
 // newRights returns those of a client, or nil if nobody is to be asked.
 func (c *conn) newRights(a broker.Access, id *broker.Identity) *rights {
 	srv := c.ls.srv
-	r := &rights{access: a, permissions: id.Permissions}
-	if !id.Expires.IsZero() {
-		r.expires = max(c.nc.Now()+id.Expires.Sub(srv.broker.Clock().Now()), 1)
-	}
+	r := &rights{access: a, permissions: id.Permissions, expires: id.Deadline(c.nc.Now(), srv.broker.Clock().Now())}
 	if srv.cfg.Authorizer == nil && r.permissions == nil && r.expires == 0 {
 		return nil
 	}

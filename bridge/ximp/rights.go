@@ -15,10 +15,7 @@ type rights struct {
 
 // newRights returns those of a client; nil if nobody is to be asked.
 func (c *conn) newRights(a broker.Access, id *broker.Identity) *rights {
-	r := &rights{access: a, permissions: id.Permissions}
-	if !id.Expires.IsZero() {
-		r.expires = max(c.nc.Now()+id.Expires.Sub(c.ls.srv.broker.Clock().Now()), 1)
-	}
+	r := &rights{access: a, permissions: id.Permissions, expires: id.Deadline(c.nc.Now(), c.ls.srv.broker.Clock().Now())}
 	if r.permissions == nil && r.expires == 0 && c.ls.srv.cfg.Authorizer == nil {
 		return nil
 	}

@@ -23,9 +23,7 @@ type rights struct {
 func (ls *loopState) newRights(a broker.Access, id *broker.Identity, now time.Duration) *rights {
 	all := ls.srv.cfg.Authorizer
 	r := &rights{access: a, permissions: id.Permissions, stable: isStable(id.Permissions) && isStable(all)}
-	if !id.Expires.IsZero() {
-		r.expires = max(now+id.Expires.Sub(ls.srv.broker.Clock().Now()), 1)
-	}
+	r.expires = id.Deadline(now, ls.srv.broker.Clock().Now())
 	if all == nil && r.permissions == nil && r.expires == 0 {
 		return nil
 	}

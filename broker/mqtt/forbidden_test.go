@@ -189,3 +189,23 @@ func TestExpiredMayNothing(t *testing.T) {
 		}
 	})
 }
+
+// TestExpiresInCenturies has an authentication that is good until the year 9999.
+func TestExpiresInCenturies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hook := func(context.Context, *broker.ConnectRequest) (broker.Decision, *broker.Identity, error) {
+			return broker.Allow, &broker.Identity{Expires: time.Unix(253402300799, 0)}, nil
+		}
+		s := newServer(t, setup{loop: netloop.Config{Portable: true}, mqtt: Config{Authenticator: authenticator(hook)}})
+		time.Sleep(time.Second) // so that the loop's clock is not at its beginning
+		v, b, err := encodeConnect("v5 id=a clean")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newClient(s, v)
+		c.send(b)
+		c.expect("CONNACK 00")
+		time.Sleep(24 * time.Hour)
+		c.do("sub id=1 a,0", "SUBACK 1 00")
+	})
+}
