@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
 	"go.yaml.in/yaml/v3"
@@ -96,10 +98,13 @@ func checkQuota(f *faults, name string, quota, packet Size) {
 	}
 }
 
-// checkApp complains about what no App can be called.
+// checkApp complains about what no App can be called: it is a level of Topic Names, a label of metrics and a field of files.
 func checkApp(name string) error {
-	if name == "" || strings.ContainsAny(name, "/+#") || len(name) > 64 {
-		return fmt.Errorf("app %q: a name of 1 to 64 characters, without / + #", name)
+	odd := func(r rune) bool {
+		return unicode.IsControl(r) || unicode.IsSpace(r) || strings.ContainsRune("/+#:", r)
+	}
+	if name == "" || len(name) > 64 || !utf8.ValidString(name) || strings.ContainsFunc(name, odd) {
+		return fmt.Errorf("app %q: a name of 1 to 64 bytes, without / + # : and spaces", name)
 	}
 	return nil
 }

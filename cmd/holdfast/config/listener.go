@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxUnixPath is the longest path of a Unix socket that Linux takes (sun_path less its final zero).
@@ -113,6 +114,8 @@ func ParseListener(raw string) (Listener, error) {
 		return Listener{}, fmt.Errorf("%q has no scheme: write mqtt://HOST:PORT or unix:///PATH", shown)
 	case !known:
 		return Listener{}, fmt.Errorf("%q: unknown scheme %q: write mqtt, mqtts, ws, wss, auto, unix, ximp, ximps, miop, miops, dispatch or dispatchs", shown, u.Scheme)
+	case !utf8.ValidString(u.Path):
+		return Listener{}, fmt.Errorf("%q: the path is not UTF-8", shown)
 	case u.User != nil || u.Fragment != "":
 		return Listener{}, fmt.Errorf("%s URL of a listener has no user name, password or fragment", u.Scheme)
 	}

@@ -73,7 +73,7 @@ func TestParseListener(t *testing.T) {
 		"", "%zz", "mqtt:127.0.0.1:1883", "unix:run/a.sock", "unix://", "mqtt://127.0.0.1:1883#x", "mqtt://127.0.0.1/path",
 		"mqtt://127.0.0.1?client-cert=required", "mqtts://127.0.0.1?client-cert=maybe", "mqtt://127.0.0.1?app=", "mqtt://127.0.0.1?app=a/b",
 		"mqtt://127.0.0.1?proxy=10.1.0.0/99", "mqtt://127.0.0.1?proxy=", "mqtt://127.0.0.1?proxy=::ffff:10.1.0.0/112", "mqtt://127.0.0.1?poxy=::1", "mqtt://127.0.0.1?protocols=ximp", "auto://127.0.0.1?protocols=", "auto://127.0.0.1?protocols=ximp,ximp", "auto://127.0.0.1?protocols=ximp&protocols=ximp",
-		"mqtts://127.0.0.1?client-cert=required&client-cert=none", "mqtt://127.0.0.1?app=a&app=b",
+		"mqtts://127.0.0.1?client-cert=required&client-cert=none", "mqtt://127.0.0.1?app=a&app=b", "mqtt://127.0.0.1?app=%ff", "ws://127.0.0.1/%ff", "unix:///run/%ff", "mqtt://127.0.0.1?app=a%20b", "mqtt://127.0.0.1?app=a%0ab", "mqtt://127.0.0.1?app=a:b",
 		"auto://127.0.0.1?protocols=xmpp", "mqtt://127.0.0.1?profile=x", "ximp://127.0.0.1?profile=", "ximp://127.0.0.1/path", "miop://127.0.0.1?client-cert=required", "mqtt://127.0.0.1?a;b",
 		"ws://127.0.0.1?origins=", "ws://127.0.0.1?origins=a.example", "ws://127.0.0.1?origins=https://a.example/", "ws://127.0.0.1?origins=https://u@a.example",
 		"ws://127.0.0.1?origins=*", "ws://127.0.0.1?origins=https://a.example:443", "ws://127.0.0.1?origins=http://a.example:80", "mqtt://127.0.0.1?origins=https://a.example", "miop://127.0.0.1?origins=https://a.example",
