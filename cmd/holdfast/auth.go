@@ -69,6 +69,7 @@ func (g *guard) passwords(a *config.Auth) error {
 	if err != nil {
 		return fmt.Errorf("auth.password_file: %w", err)
 	}
+	f.LeaveTokens = a.ByToken()
 	g.link("password_file", f)
 	g.beside = append(g.beside, func(ctx context.Context) { f.Run(ctx, authFilesEvery, g.log) })
 	return nil

@@ -27,6 +27,10 @@ const maxCredentials = 256 << 20
 // For a user who is not in the file, a password is hashed nevertheless, so that the time an answer takes does not
 // tell who is. It does if hashes of different cost are mixed: then it is the time of the most frequent ones.
 type PasswordFile struct {
+	// LeaveTokens ignores clients whose password looks like a token, also users of the file: they are a JWT's to decide about, and a hash
+	// for each device of a fleet would cost a thousand times what its token does. It is set before anybody is asked about.
+	LeaveTokens bool
+
 	file    *reload.File[passwords]
 	hashing chan struct{} // holds a token for each hash that is being computed
 }
@@ -70,7 +74,7 @@ func (f *PasswordFile) Users() int { return len(f.file.Load().users) }
 
 // OnConnectAuthenticate returns Allow or Deny for users of the file, and Ignore for others. It waits for its turn, then hashes.
 func (f *PasswordFile) OnConnectAuthenticate(ctx context.Context, r *broker.ConnectRequest) (broker.Decision, *broker.Identity, error) {
-	if !r.HasUser {
+	if !r.HasUser || f.LeaveTokens && looksLikeToken(string(r.Password)) { // whoever the user is: time must not tell
 		return broker.Ignore, nil, nil
 	}
 	select {

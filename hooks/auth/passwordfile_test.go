@@ -222,3 +222,38 @@ func FuzzPasswordFile(f *testing.F) {
 		}
 	})
 }
+
+// Devices with tokens do not wait for hashes, though they give User Names; a token that is no good is no password either.
+func TestPasswordFileLeavesTokens(t *testing.T) {
+	token := sign(t, "HS256", good("sub", "bob"), testSigners().hmac)
+	f := openPasswords(t, "alice:"+cheapHash("wonderland")+"\neve:"+cheapHash(token+"x")+"\n")
+	f.LeaveTokens = true
+	c := NewChain(nil, Link{"password_file", f}, Link{"jwt", newJWT(t, JWTConfig{})})
+	for _, tt := range []struct {
+		user, password string
+		want           broker.Decision
+		is             string
+		err            error
+	}{
+		{"alice", "wonderland", broker.Allow, "alice", nil},
+		{"alice", "wrong", broker.Deny, "", nil},
+		{"mallory", "wrong", broker.Deny, "", nil},
+		{"device", token, broker.Allow, "bob", nil},
+		{"alice", token, broker.Allow, "bob", nil},
+		{"eve", token + "x", broker.Deny, "", ErrToken},
+	} {
+		if d, id, err := ask(t, c, withPassword(tt.user, tt.password)); d != tt.want || !errors.Is(err, tt.err) || d == broker.Allow && id.User != tt.is {
+			t.Errorf("%s, %.10s: got %d, %+v, %v, want %d as %q", tt.user, tt.password, d, id, err, tt.want, tt.is)
+		}
+	}
+	for range cap(f.hashing) {
+		f.hashing <- struct{}{} // nobody can hash any more
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, user := range []string{"device", "alice"} { // the same for both, or the time would tell who is there
+		if d, _, err := f.OnConnectAuthenticate(ctx, withPassword(user, token)); d != broker.Ignore || err != nil {
+			t.Errorf("%s with a token: got %d, %v, want it ignored without a hash", user, d, err)
+		}
+	}
+}

@@ -196,10 +196,11 @@ func (a *Auth) Required() bool { return a.configured() && !a.Anonymous }
 
 // configured tells whether there is an authenticator.
 func (a *Auth) configured() bool {
-	return a.PasswordFile != "" || a.ScramFile != "" || a.hasJWT() || a.HTTPURL != "" || a.ByCertificate()
+	return a.PasswordFile != "" || a.ScramFile != "" || a.ByToken() || a.HTTPURL != "" || a.ByCertificate()
 }
 
-func (a *Auth) hasJWT() bool {
+// ByToken tells whether clients are known by tokens.
+func (a *Auth) ByToken() bool {
 	return a.JWTSecretFile != "" || a.JWTKeyFile != "" || a.JWTKeysURL != ""
 }
 
