@@ -19,9 +19,9 @@ import (
 	"github.com/holdfast-mqtt/holdfast/hooks/auth"
 )
 
-const passwdNotes = `FILE has a user on each line and is made if it is not there. It is replaced as a whole, with mode 0600: run this as
-the user that the broker runs as. The broker reads it again by itself. A user who is there already gets the new
-password, and keeps its App unless --app is given.
+const passwdNotes = `FILE has a user on each line and is made if it is not there, with mode 0600: run this as the user that the broker
+runs as. It is replaced as a whole, and stays its owner's and its group's; a group that may read it still may. The broker
+reads it again by itself. A user who is there already gets the new password, and keeps its App unless --app is given.
 
 Examples:
   holdfast passwd /etc/holdfast/passwords alice
@@ -242,6 +242,22 @@ func readUsers(path string) (own string, data []byte, err error) {
 	return own, data, err
 }
 
+// sameReaders gives the file that is to take the place of path the owner, group and group's right to read of that, or the broker
+// might not be able to read it any more.
+func sameReaders(h *os.File, path string) error {
+	old, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := keepOwner(h, old); err != nil {
+		return fmt.Errorf("%s belongs to another user or group: run this as that user, or as root: %w", path, err)
+	}
+	return h.Chmod(0o600 | old.Mode().Perm()&0o040)
+}
+
 // replace has a file hold data, all of it or nothing. The new file is checked before: a password in a file for
 // SCRAM, or the other way round, would keep the broker from reading it.
 func (f *passwdFlags) replace(path string, data []byte) (err error) {
@@ -259,7 +275,7 @@ func (f *passwdFlags) replace(path string, data []byte) (err error) {
 		}
 	}()
 	_, err = h.Write(data)
-	if err = errors.Join(err, h.Sync(), h.Close()); err != nil {
+	if err = errors.Join(err, sameReaders(h, path), h.Sync(), h.Close()); err != nil {
 		return err
 	}
 	if f.scram {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
@@ -57,6 +58,40 @@ func TestPasswd(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(file + ".*"); len(left) > 0 {
 		t.Errorf("got %q left over", left)
+	}
+}
+
+// A group that may read the file, such as that of the broker, still may; nobody else.
+func TestPasswdKeepsReaders(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "passwords")
+	for mode, want := range map[os.FileMode]os.FileMode{0o640: 0o640, 0o644: 0o640, 0o600: 0o600, 0o666: 0o640, 0o400: 0o600} {
+		if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Chmod(file, mode)); err != nil {
+			t.Fatal(err)
+		}
+		const nobody = 65534
+		if os.Geteuid() == 0 { // root alone may give files away
+			if err := os.Chown(file, nobody, nobody); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if code, _, stderr := run(t, "x", "passwd", "--password-stdin", "--hash", "bcrypt", file, "alice"); code != exitOK {
+			t.Fatal(stderr)
+		}
+		after, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, a := before.Sys().(*syscall.Stat_t), after.Sys().(*syscall.Stat_t)
+		if after.Mode().Perm() != want || a.Uid != b.Uid || a.Gid != b.Gid {
+			t.Errorf("%v of %d:%d: got %v of %d:%d, want %v", mode, b.Uid, b.Gid, after.Mode().Perm(), a.Uid, a.Gid, want)
+		}
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
