@@ -28,7 +28,8 @@ func (s *Session) Subscribe(sc *Scratch, epoch uint64, subs []Subscribe, c Commi
 		case foreign:
 			errs[i] = ErrNotAuthorized
 		case !own:
-			changed = changed || (!sub.Fleeting || s.lastingSubscription(sub.TopicFilter)) && !(safe && s.hasSubscription(sub))
+			stored := safe && s.hasSubscription(sub)
+			changed = changed || !stored && (!sub.Fleeting || s.lastingSubscription(sub.TopicFilter))
 			errs[i] = s.subscribe(sub)
 		default:
 			changed = changed || !safe
