@@ -1,7 +1,9 @@
 package broker_test
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -186,6 +188,68 @@ func TestCleanStartLeavesToGroup(t *testing.T) {
 		wantPayloads(t, "mail", a.link.take(), 1, 1)
 		if st := r.Stats(); st.Queued != messages+1 {
 			t.Errorf("%d starts: got %d messages queued, want %d", starts, st.Queued, messages+1)
+		}
+	}
+}
+
+// TestCleanStartSharesAgain starts clean, up to four times, and subscribes to the group again each time, before what it had has been handed
+// on. Each message reaches one member, once, and the Session goes to sleep in the end.
+func TestCleanStartSharesAgain(t *testing.T) {
+	const messages = 200
+	for starts := 1; starts <= 4; starts++ {
+		for _, newest := range []bool{false, true} { // page first
+			t.Run(fmt.Sprintf("%d starts, newest first: %t", starts, newest), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					st := &slowPages{Store: memory.New()}
+					r := newRoom(t, broker.Config{Store: st})
+					a, p := r.connect(t, "a", expiry(never)), r.connect(t, "p")
+					a.subscribe("$share/g/t", 1)
+					a.detach()
+					p.publishAll("t", 1, 1, messages, broker.Accepted)
+					p.publishAll("inbox/a", 1, 0, 0, broker.Accepted)
+					b := r.connect(t, "b", expiry(never))
+					b.subscribe("$share/g/t", 1)
+					want := messages
+					for range starts {
+						a = r.connect(t, "a", clean, expiry(never))
+						a.subscribe("$share/g/t", 1)
+						p.publishAll("t", 1, want+1, want+messages, broker.Accepted)
+						want += messages
+					}
+					got := b.drain()
+					for len(st.late) > 0 {
+						at := 0
+						if newest {
+							at = len(st.late) - 1
+						}
+						page := st.late[at]
+						st.late = slices.Delete(st.late, at, at+1)
+						page()
+						got = append(got, b.drain()...)
+					}
+					got = append(got, a.drain()...)
+					times := make([]int, want+1)
+					for _, d := range got {
+						n, err := strconv.Atoi(d.payload)
+						if err != nil {
+							t.Fatalf("got payload %q: %v", d.payload, err)
+						}
+						times[n]++
+					}
+					for n := range times {
+						if times[n] != 1 {
+							t.Errorf("message %d has come %d times, want once", n, times[n])
+						}
+					}
+					a.detach()
+					b.detach()
+					p.detach()
+					advance(time.Hour)
+					if got := r.Stats(); got.Flash != 0 || got.Queued != 0 {
+						t.Errorf("got %d Sessions awake, %d messages queued, want none", got.Flash, got.Queued)
+					}
+				})
+			})
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package broker
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Leave is how a Network Connection ended.
 type Leave struct {
@@ -132,6 +135,7 @@ func (s *Session) finish(sc *Scratch) {
 	s.app.forgetStored(s, func() {
 		switch {
 		case orphan != nil:
+			left.readRecord(s)
 			b.store.SaveSession(s.key(), orphan, nil)
 		case erase:
 			left.erase(s)
@@ -184,9 +188,10 @@ func (s *Session) retire(sc *Scratch, reason error) leftovers {
 	if s.persistent() {
 		s.app.hold(-int(s.box.count), -int(s.box.bytes))
 		if s.sharesMailbox() {
-			left.scan = sharedScan{app: s.app, box: s.box.id}
+			left.scan = sharedScan{app: s.app, box: s.box.id, until: math.MaxUint64}
 			if !s.asleep() {
-				left.scan.after, left.scan.sent = s.extra.reader.loaded, s.extra.reader.sent
+				r := &s.extra.reader
+				left.scan.after, left.scan.until, left.scan.sent = ownedAfter(r.loaded, r.dropBefore), s.box.next-1, r.sent
 			}
 		}
 	}
@@ -227,12 +232,7 @@ func (s *Session) sharesMailbox() bool {
 	if !s.behind() {
 		return false
 	}
-	for i := range s.subs {
-		if isShared(s.subs[i].TopicFilter) {
-			return true
-		}
-	}
-	return false
+	return anyShared(s.subs)
 }
 
 func (s *Session) retireWindow(sc *Scratch, left *leftovers) {
@@ -299,18 +299,25 @@ func (l *leftovers) erase(s *Session) {
 		return
 	}
 	l.scan.erase = true
-	if s.asleep() { // the record tells what the client has been sent
-		late := &lateScan{sharedScan: l.scan}
-		late.missing.Store(2)
-		l.scan, l.late = sharedScan{}, late
-		st.LoadSession(s.key(), func(r *SessionRecord, err error) {
-			if r != nil {
-				late.sent = r.Sent
-			}
-			late.arrived()
-		})
-	}
+	l.readRecord(s)
 	st.DeleteSession(s.key(), 0, nil)
+}
+
+// readRecord has the look through the mailbox of a Session that sleeps wait for its record, which is about to be
+// replaced: it tells what the client has been sent, and what belonged to an older Session. Locks may be held.
+func (l *leftovers) readRecord(s *Session) {
+	if l.scan.box == 0 || !s.asleep() {
+		return
+	}
+	late := &lateScan{sharedScan: l.scan}
+	late.missing.Store(2)
+	l.scan, l.late = sharedScan{}, late
+	s.app.broker.store.LoadSession(s.key(), func(r *SessionRecord, err error) {
+		if r != nil {
+			late.sent, late.after = r.Sent, ownedAfter(0, r.DropBefore)
+		}
+		late.arrived()
+	})
 }
 
 // settle does what remains.

@@ -115,7 +115,7 @@ func (s *Session) bequeath(to *Session) bool {
 		loaded: s.head() - 1, behind: true, sent: s.box.next - 1, dropBefore: s.box.next, logTaken: s.extra.reader.logTaken,
 	}
 	if s.extra.scans > 0 {
-		to.extra.scans, s.extra.heir = 1, to
+		to.extra.scans, s.extra.heir = s.extra.scans, to
 	}
 	return true
 }

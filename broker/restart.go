@@ -1,7 +1,7 @@
 package broker
 
 import (
-	"slices"
+	"math"
 	"time"
 )
 
@@ -167,9 +167,11 @@ func (d *deadSession) bury(b *Broker) {
 		d.rec.Will, d.rec.WillAt = nil, 0
 		s.orphan(d.rec)
 		b.store.SaveSession(d.key, d.rec, nil)
-	case slices.ContainsFunc(d.rec.Subscriptions, func(sub Subscribe) bool { return isShared(sub.TopicFilter) }):
+	case anyShared(d.rec.Subscriptions):
 		b.store.DeleteSession(d.key, 0, nil)
-		sharedScan{app: a, box: d.rec.Mailbox, sent: d.rec.Sent, erase: true}.run()
+		sharedScan{
+			app: a, box: d.rec.Mailbox, after: ownedAfter(0, d.rec.DropBefore), until: math.MaxUint64, sent: d.rec.Sent, erase: true,
+		}.run()
 	default:
 		b.store.DeleteSession(d.key, d.rec.Mailbox, nil)
 	}

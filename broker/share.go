@@ -1,12 +1,18 @@
 package broker
 
 import (
+	"slices"
 	"strings"
 	"sync/atomic"
 )
 
 // isShared tells whether a Topic Filter is that of a Shared Subscription.
 func isShared(filter string) bool { return strings.HasPrefix(filter, "$share/") }
+
+// anyShared tells whether one of subs is shared.
+func anyShared(subs []Subscribe) bool {
+	return slices.ContainsFunc(subs, func(sub Subscribe) bool { return isShared(sub.TopicFilter) })
+}
 
 // sharedTries bounds how often another member is picked because the one that
 // was has ended in the same moment.
@@ -161,9 +167,19 @@ type sharedScan struct {
 	app   *App
 	box   Mailbox  // 0 is none
 	after uint64   // entries up to this one have been dealt with
+	until uint64   // entries after this one are none of its business: whoever has the mailbox now is owed them
 	sent  uint64   // entries up to this one may have been sent to the client
 	erase bool     // the mailbox is deleted afterwards
 	heir  *Session // has the mailbox now; nil is nobody
+}
+
+// ownedAfter is the entry behind which a mailbox, of which those up to loaded are in RAM, holds what its Session may owe to others. What
+// is older than the Session was owed by the one before.
+func ownedAfter(loaded, dropBefore uint64) uint64 {
+	if dropBefore == noSession {
+		return loaded
+	}
+	return max(loaded, max(dropBefore, 1)-1)
 }
 
 // awaitScan has s, whose mailbox is looked through for what it does not owe any more, leave that there until then.
@@ -219,7 +235,7 @@ func (c sharedScan) run() {
 			}
 		})
 		switch {
-		case more && len(es) > 0:
+		case more && len(es) > 0 && es[len(es)-1].Seq < c.until:
 			c.after = es[len(es)-1].Seq
 			c.run()
 		case c.erase:
@@ -233,7 +249,7 @@ func (c sharedScan) run() {
 func (c *sharedScan) handOn(sc *Scratch, e *Entry) {
 	// A QoS 2 message that has been sent to the client is not for another:
 	// v5 [MQTT-4.8.2-5].
-	if e.Group == "" || e.QoS == 2 && e.Seq <= c.sent {
+	if e.Group == "" || e.QoS == 2 && e.Seq <= c.sent || e.Seq > c.until {
 		return
 	}
 	if g := c.app.index.Group(e.Group); g != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/storage/memory"
 )
 
 // TestShared gives each message to one member, in turn.
@@ -225,4 +226,29 @@ func TestSharedBusy(t *testing.T) {
 	if na, nb := len(a.drain()), len(b.drain()); na != 11 || nb != 11 {
 		t.Errorf("got %d and %d deliveries, want 11 each", na, nb)
 	}
+}
+
+// TestSharedExpiresAfterCleanStart has a Session expire whose mailbox holds messages still that belonged to an older one, and that another
+// member has got when the Session began.
+func TestSharedExpiresAfterCleanStart(t *testing.T) {
+	const messages = 300 // more than are read at once
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(t, broker.Config{Store: memory.New()})
+		a, p := r.connect(t, "a", expiry(60)), r.connect(t, "p")
+		a.subscribe("$share/g/t", 1)
+		a.detach()
+		p.publishAll("inbox/a", 1, 1, 1, broker.Accepted)
+		p.publishAll("t", 1, 1, messages, broker.Accepted)
+		b := r.connect(t, "b", expiry(never))
+		b.subscribe("$share/g/t", 1)
+		a = r.connect(t, "a", clean, expiry(60), receiveMaximum(1))
+		a.subscribe("$share/g/t", 1)
+		wantPayloads(t, "handed on", b.drain(), 1, messages)
+		a.detach()
+		advance(10 * time.Minute)
+		if got := b.drain(); len(got) != 0 {
+			t.Errorf("after the Session has expired: got %v once more, want nothing", payloads(got))
+		}
+		wantPayloads(t, "mail", r.connect(t, "a", expiry(60)).drain(), 1, 1)
+	})
 }
