@@ -11,6 +11,10 @@ import (
 // ended.
 const noSession = math.MaxUint64
 
+// endSlack is for how many seconds after the end of a Session its record is kept at least, if it leaves something to others:
+// the Session ends when that is noticed.
+const endSlack = 3600
+
 // recordState is what is known of the Session's record in the Store.
 type recordState struct {
 	saved  bool // there is one
@@ -64,11 +68,13 @@ func (s *Session) makeRecord() *SessionRecord {
 	if x.will != nil && x.willAt != 0 {
 		r.WillAt = unixMilli(s.app.broker.deadlines.wall(x.willAt))
 	}
-	if r.Mail || r.Will != nil { // both outlive the Session
-		r.KeepFor = s.app.broker.cfg.inboxExpiry()
-	}
 	if s.lasting() {
 		r.Subscriptions = lastingOf(s.subs)
+	}
+	if r.Mail || r.Will != nil || anyShared(r.Subscriptions) { // they outlive the Session
+		r.KeepFor = max(s.app.broker.cfg.inboxExpiry(), uint32(min(uint64(s.expiry)+endSlack, NeverExpires-1)))
+	}
+	if s.lasting() {
 		return r
 	}
 	if s.persistent() { // what is left of it when the node goes down
@@ -81,7 +87,7 @@ func (s *Session) makeRecord() *SessionRecord {
 func (s *Session) orphan(r *SessionRecord) {
 	b := s.app.broker
 	r.Expiry, r.Subscriptions, r.Mail = b.cfg.inboxExpiry(), nil, true
-	r.DropBefore, r.SleptAt = noSession, unixMilli(b.deadlines.wallNow())
+	r.DropBefore, r.SleptAt, r.KeepFor = noSession, unixMilli(b.deadlines.wallNow()), 0
 }
 
 // orphanRecord is the record of what a Session leaves to the device.

@@ -73,7 +73,7 @@ func (r *restorer) session(key SessionKey, rec *SessionRecord) {
 		}
 		lost := *rec
 		lost.Sent, lost.Mail = noSession, true // nobody knows
-		lost.KeepFor = r.broker.cfg.inboxExpiry()
+		lost.KeepFor = max(lost.KeepFor, r.broker.cfg.inboxExpiry())
 		r.lost = append(r.lost, lostSession{key, &lost})
 	}
 	a := r.broker.App(key.App)

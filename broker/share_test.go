@@ -228,6 +228,27 @@ func TestSharedBusy(t *testing.T) {
 	}
 }
 
+// TestSharedExpires has a Session expire in its sleep that is owed messages of its group, with a Store that forgets a Session as soon as it
+// may: other members get them, whether or not there is mail for the device too, which stays.
+func TestSharedExpires(t *testing.T) {
+	for mail := range 2 {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRoom(t, broker.Config{Store: memory.New()})
+			a, p := r.connect(t, "a", expiry(60)), r.connect(t, "p")
+			a.subscribe("$share/g/t", 1)
+			a.detach()
+			advance(40 * time.Second)
+			p.publishAll("t", 1, 1, 5, broker.Accepted)
+			p.publishAll("inbox/a", 1, 1, mail, broker.Accepted)
+			b := r.connect(t, "b", expiry(never))
+			b.subscribe("$share/g/t", 1)
+			advance(40 * time.Second)
+			wantPayloads(t, "handed on", b.drain(), 1, 5)
+			wantPayloads(t, "mail", r.connect(t, "a", expiry(60)).drain(), 1, mail)
+		})
+	}
+}
+
 // TestSharedExpiresAfterCleanStart has a Session expire whose mailbox holds messages still that belonged to an older one, and that another
 // member has got when the Session began.
 func TestSharedExpiresAfterCleanStart(t *testing.T) {
