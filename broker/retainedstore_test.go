@@ -247,7 +247,9 @@ func TestRetainedFailInARow(t *testing.T) {
 				}
 				n.st.Fail(nil)
 				p.publishWait("r", "better", 1, broker.Accepted, retained)
+				n.st.Hold(true)
 				wantOutcome(t, "publish", []*publication{p.publish("r", "", 1, retained)}, broker.Pending)
+				n.st.Hold(false)
 				synctest.Wait()
 				if got := n.Stats().Retained; got != 0 {
 					t.Errorf("got %d retained messages after the last was removed, want 0", got)
