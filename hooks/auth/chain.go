@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
+	"github.com/holdfast-mqtt/holdfast/hooks/callout"
 )
 
 // Link is an authenticator in a Chain.
@@ -79,9 +80,9 @@ func (c *Chain) conclude(r *broker.ConnectRequest, i int, d broker.Decision, id 
 	return broker.Deny, nil, nil
 }
 
-// isClientsFault tells whether an error is about what a client has sent.
+// isClientsFault tells whether an error is about what a client has sent, as far as is known.
 func isClientsFault(err error) bool {
-	return !errors.Is(err, ErrUnavailable) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+	return errors.Is(err, callout.ErrRefused) || !errors.Is(err, ErrUnavailable) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
 // LinkStats counts what one link of a Chain has decided.

@@ -58,7 +58,8 @@ type HTTPConfig struct {
 //	 "token": "…"}                                                 // what XIMP's secret_ram is made with, at most 256 bytes
 //
 // Any other answer is a failure, and denies. A status that begins with 4, but for 408, 425 and 429, is about what was asked: it counts as a failed
-// attempt of the client, and not against the service. Answers are remembered under a keyed hash of all that was asked; passwords are not, tokens are.
+// attempt of the client, and not against the service. It may be the service's fault all the same, or that of our Header, so the client is to try
+// again. Answers are remembered under a keyed hash of all that was asked; passwords are not, tokens are.
 type HTTP struct {
 	cfg     HTTPConfig
 	key     [32]byte // of the hashes
@@ -94,7 +95,7 @@ func NewHTTP(cfg HTTPConfig) (*HTTP, error) {
 func (h *HTTP) Close() { h.service.Close() }
 
 // OnConnectAuthenticate returns what the service says, or has said not long ago. It blocks for Timeout at most. Errors wrap
-// ErrUnavailable, callout.ErrRefused, broker.ErrBanned, ErrClientID or the context's.
+// ErrUnavailable, callout.ErrRefused with it perhaps, broker.ErrBanned, ErrClientID or the context's.
 func (h *HTTP) OnConnectAuthenticate(ctx context.Context, r *broker.ConnectRequest) (broker.Decision, *broker.Identity, error) {
 	body, err := question(r)
 	if err != nil {
@@ -132,7 +133,7 @@ func (h *HTTP) ask(ctx context.Context, body []byte) (v *verdict, err error) {
 		v, err = h.parseAnswer(answer)
 		return err
 	})
-	if errors.Is(err, callout.ErrUnavailable) && !errors.Is(err, callout.ErrRefused) { // that is about the client, as a wrong password is
+	if errors.Is(err, callout.ErrUnavailable) {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return v, err

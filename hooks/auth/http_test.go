@@ -69,7 +69,7 @@ func TestHTTPAnswers(t *testing.T) {
 		{"expires is negative", `{"decision":"allow","expires":-1}`, 200, broker.Deny, broker.Identity{}, ErrUnavailable},
 		{"acl of more", `{"decision":"allow","acl":{"deny":["geheim"]}}`, 200, broker.Deny, broker.Identity{}, ErrUnavailable},
 		{"acl of a bad filter", `{"decision":"allow","acl":{"publish":["bad"]}}`, 200, broker.Deny, broker.Identity{}, ErrUnavailable},
-		{"not found", `{"decision":"allow"}`, 404, broker.Deny, broker.Identity{}, callout.ErrRefused},
+		{"not found", `{"decision":"allow"}`, 404, broker.Deny, broker.Identity{}, ErrUnavailable},
 		{"too many requests", `{"decision":"allow"}`, 429, broker.Deny, broker.Identity{}, ErrUnavailable},
 		{"created", `{"decision":"allow"}`, 201, broker.Deny, broker.Identity{}, ErrUnavailable},
 		{"moved", `{"decision":"allow"}`, 307, broker.Deny, broker.Identity{}, ErrUnavailable},
@@ -86,14 +86,16 @@ func TestHTTPAnswers(t *testing.T) {
 	}
 }
 
-// A service that says by 401 that a password is wrong does not keep its addresses from being counted, nor can they have it left alone.
+// A service that says by 401 that a password is wrong does not keep its addresses from being counted, nor can they have it left alone. They
+// are to try again: it may as well be the node whose Header is wrong, as after a token has been replaced, and devices that are told that
+// their credentials are wrong give up for good.
 func TestHTTPRefusalsCount(t *testing.T) {
 	code := 401
 	h := newHTTP(t, HTTPConfig{MaxFailures: 1}, func(*http.Request) (*http.Response, error) { return answer(code, `{"decision":"allow"}`), nil })
 	c := NewChain(NewFailures(FailuresConfig{Burst: 2, Every: time.Hour}), Link{"http", h})
 	for range 2 {
-		if d, _, err := ask(t, c, withPassword("alice", "wrong")); d != broker.Deny || errors.Is(err, ErrTooManyFailures) {
-			t.Errorf("got %d, %v, want a denial", d, err)
+		if d, _, err := ask(t, c, withPassword("alice", "wrong")); d != broker.Deny || !errors.Is(err, callout.ErrRefused) || !errors.Is(err, ErrUnavailable) {
+			t.Errorf("got %d, %v, want a denial that wraps %v and %v", d, err, callout.ErrRefused, ErrUnavailable)
 		}
 	}
 	if _, _, err := ask(t, c, withPassword("alice", "wrong")); !errors.Is(err, ErrTooManyFailures) {
