@@ -94,11 +94,13 @@ func (a *App) retain(sc *Scratch, m *Message) Result {
 	}
 	if len(m.Payload) == 0 {
 		c.name = strings.Clone(m.TopicName)
-		if _, existed := a.retained.Delete(m.TopicName); !existed && !a.retainFailed {
+		_, existed := a.retained.Delete(m.TopicName)
+		// Nothing bounds how many there are that remove nothing, but for those whose publishers wait: another removal may be on its way.
+		if !existed && !a.retainFailed && (c.op == nil || a.retaining.Load() == 0) {
 			if c.op != nil {
 				c.op.finish(Accepted)
 			}
-			return Accepted // nothing bounds how much of that there is
+			return Accepted
 		}
 		a.retaining.Add(1)
 		b.store.SetRetained(a.name, c.name, nil, c)

@@ -258,3 +258,26 @@ func TestRetainedFailInARow(t *testing.T) {
 		}
 	}
 }
+
+// TestRetainedRemovedTwice removes a retained message that somebody else is removing. The answer waits until it is removed for good.
+func TestRetainedRemovedTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, broker.Config{})
+		p, q := n.connect(t, "p"), n.connect(t, "q")
+		p.publishWait("r", "1", 1, broker.NoSubscribers, retained)
+		n.st.Hold(true)
+		all := []*publication{p.publish("r", "", 1, retained), q.publish("r", "", 1, retained)}
+		before := n.st.Calls(storetest.OpSetRetained)
+		for range 100 {
+			q.publish("r", "", 0, retained)
+		}
+		if got := n.st.Calls(storetest.OpSetRetained) - before; got != 0 {
+			t.Errorf("calls of the Store for what nobody waits for: got %d, want 0", got)
+		}
+		synctest.Wait()
+		wantOutcome(t, "before it is removed", all, broker.Pending)
+		n.st.Hold(false)
+		synctest.Wait()
+		wantOutcome(t, "after it is removed", all, broker.NoSubscribers)
+	})
+}
