@@ -11,6 +11,7 @@ import (
 type Connect struct {
 	App        *App
 	ClientID   string // not empty
+	Beside     string // what it would be, had that not a connection which is to stay: a ConnectInterceptor is asked about this one; empty is ClientID itself
 	User       string // for Config.AutoSubscribe; may be empty
 	CleanStart bool   // discard what there is of an older Session
 	// Expiry is the Session Expiry Interval in seconds: 0 ends the Session with

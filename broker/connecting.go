@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"errors"
 	"net/netip"
 )
@@ -31,7 +32,7 @@ func (b *Broker) mayEnter(c *Connect) error {
 		return nil
 	}
 	who := &Connecting{
-		App: c.App.name, ClientID: c.ClientID, User: c.User,
+		App: c.App.name, ClientID: cmp.Or(c.Beside, c.ClientID), User: c.User,
 		Remote: c.Remote, Listener: c.Listener, Protocol: c.Protocol, Version: c.Version,
 	}
 	for _, i := range b.hooks.doors {

@@ -263,3 +263,31 @@ func TestUnbindEndsSession(t *testing.T) {
 		c.quiet()
 	})
 }
+
+// banning is a hook that keeps a Client Identifier away once it is told to.
+type banning struct {
+	clientID string
+	on       bool
+}
+
+func (*banning) ID() string { return "banning" }
+
+func (b *banning) OnConnect(c *broker.Connecting) error {
+	if b.on && c.ClientID == b.clientID {
+		return broker.ErrBanned
+	}
+	return nil
+}
+
+// A user who is banned gets no Session beside the one that is connected still: nobody would know its Client Identifier to kick it.
+func TestBannedBeside(t *testing.T) {
+	ban := &banning{clientID: "m:alice"}
+	inBubble(t, setup{broker: broker.Config{Hooks: []broker.Hook{ban}}}, func(_ *testing.T, s *testServer) {
+		first := bound(s, alice, "k:0")
+		ban.on = true
+		newClient(s).do(5, packet.Bind, []string{alice, "k:0"}, "BindAck id:7 r:3", "EOF")
+		first.do(5, packet.Ping, nil, "Pong")
+		ban.on = false
+		bound(s, alice, "k:0")
+	})
+}

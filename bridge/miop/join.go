@@ -216,8 +216,9 @@ func (c *conn) enter(j *joining, id *broker.Identity) {
 		clientID = strings.Clone(id.ClientID)
 	}
 	c.replace(j.appID, app, clientID)
+	beside := ""
 	if j.beside && app.Connected(clientID) && !c.owns(app, clientID) {
-		clientID, j.transient = besideID(clientID), true
+		beside, clientID, j.transient = clientID, besideID(clientID), true
 	}
 	b := &bind{
 		c: c, appID: j.appID, keepAlive: j.keepAlive, version: j.version, user: j.user, sum: sumOf(clientID),
@@ -229,7 +230,7 @@ func (c *conn) enter(j *joining, id *broker.Identity) {
 	b.rights = c.newRights(broker.Access{App: app.Name(), ClientID: clientID, User: user, Remote: j.request.Remote.Addr()}, id)
 	c.full = c.full || j.profile.Full
 	req := &broker.Connect{
-		App: app, ClientID: clientID, User: user, ReceiveMaximum: j.profile.window(), Will: j.profile.will(clientID), Link: b,
+		App: app, ClientID: clientID, Beside: beside, User: user, ReceiveMaximum: j.profile.window(), Will: j.profile.will(clientID), Link: b,
 		Rebind: j.rebind, Remote: j.request.Remote, Listener: j.request.Listener, Protocol: protocolName, Version: uint8(j.version),
 	}
 	if !j.transient {
