@@ -1,9 +1,11 @@
 package broker_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -251,5 +253,63 @@ func TestCleanStartSharesAgain(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestSharedWhileAdopted has a Session end, and its client connect again, while what it leaves to its group is still being handed on: from
+// what was in RAM and what was on its way, and from the mailbox. Each message reaches the other member once.
+func TestSharedWhileAdopted(t *testing.T) {
+	const messages = 200
+	for _, tt := range []struct {
+		name     string
+		awake    bool // most are in RAM
+		restarts []func(*broker.Connect)
+	}{
+		{"clean start, and another", false, []func(*broker.Connect){clean, clean}},
+		{"clean start of a Session that ends", false, []func(*broker.Connect){clean, expiry(never)}},
+		{"from RAM, clean start", true, []func(*broker.Connect){clean, expiry(never)}},
+		{"from RAM, the end", true, []func(*broker.Connect){expiry(never)}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			st := &slowPages{Store: memory.New()}
+			r := newRoom(t, broker.Config{Store: st})
+			a, b, p := r.connect(t, "a", expiry(never), receiveMaximum(10)), r.connect(t, "b", expiry(never)), r.connect(t, "p")
+			a.subscribe("$share/g/t", 1)
+			if !tt.awake {
+				a.detach()
+			}
+			p.publishAll("inbox/a", 1, 1, 1, broker.Accepted)
+			p.publishAll("t", 1, 1, messages, broker.Accepted)
+			b.subscribe("$share/g/t", 1)
+			if tt.awake {
+				a.leave(broker.Leave{Expiry: new(uint32)})
+			}
+			for _, how := range tt.restarts {
+				a = r.connect(t, "a", how)
+				for _, d := range a.link.take() {
+					if d.topic != "inbox/a" {
+						t.Errorf("a gets %q, want its mail alone", d.payload)
+					}
+				}
+				a.leave(broker.Leave{Expiry: new(uint32)})
+			}
+			got := b.drain()
+			for len(st.late) > 0 {
+				page := st.late[0]
+				st.late = st.late[1:]
+				page()
+				got = append(got, b.drain()...)
+			}
+			a = r.connect(t, "a", expiry(never))
+			wantPayloads(t, "mail", a.drain(), 1, 1)
+			got = append(got, b.drain()...)
+			slices.SortFunc(got, func(x, y delivery) int {
+				return cmp.Or(len(x.payload)-len(y.payload), strings.Compare(x.payload, y.payload))
+			})
+			wantPayloads(t, "handed on", got, 1, messages)
+			if st := r.Stats(); st.Queued != 0 || st.Waiting != 0 {
+				t.Errorf("got %d messages queued, %d waiting, want none", st.Queued, st.Waiting)
+			}
+		})
 	}
 }

@@ -135,6 +135,7 @@ func (s *Session) finish(sc *Scratch) {
 	s.app.forgetStored(s, func() {
 		switch {
 		case orphan != nil:
+			left.box = s.box.id
 			left.readRecord(s)
 			b.store.SaveSession(s.key(), orphan, nil)
 		case erase:
@@ -175,6 +176,7 @@ type leftovers struct {
 	mail    []item       // messages addressed to the device
 	scan    sharedScan   // of a mailbox that may hold more of shared
 	late    *lateScan    // likewise; nil is none
+	box     Mailbox      // that stays for what was addressed to the device, and is to hold none of shared; 0 is none
 }
 
 // retire takes the Session out of service, with mu held. Only the first call
@@ -332,6 +334,9 @@ func (l *leftovers) settle(sc *Scratch) {
 	}
 	for _, it := range l.shared {
 		s.app.handOn(sc, it)
+		if l.box != 0 && it.seq != 0 {
+			b.store.Remove(l.box, it.seq, it.msg.Body)
+		}
 	}
 	for _, it := range l.mail {
 		s.app.handMail(sc, s.clientID, it)

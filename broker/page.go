@@ -39,6 +39,7 @@ type pageRequest struct {
 // loaded is called by the Store, from any goroutine.
 func (p pageRequest) loaded(es []Entry, more bool, err error) {
 	s := p.session
+	tx := s.app.broker.store.Begin() // what is handed on is with its next owner when it leaves the mailbox
 	var todo sessionFlags
 	s.app.broker.withScratch(func(sc *Scratch) {
 		s.mu.Lock()
@@ -58,6 +59,7 @@ func (p pageRequest) loaded(es []Entry, more bool, err error) {
 		todo = s.release()
 	})
 	s.carryOut(todo) // with the working memory given back: a Store may answer at once, and so on
+	s.app.broker.store.End(tx)
 }
 
 // addPage puts a page into the queue.
@@ -73,6 +75,9 @@ func (s *Session) addPage(sc *Scratch, p pageRequest, es []Entry, more bool) {
 		r.loaded = e.Seq
 		r.hold(e.Log)
 		if e.Seq < r.dropBefore && (!e.Addressed || e.Released) {
+			if e.Group != "" && e.QoS == 1 { // of QoS 2 it is not known whether it was sent
+				s.leave(sc, e)
+			}
 			s.unstore(sc, &it) // owed to a Session that is no more
 			continue
 		}

@@ -87,6 +87,7 @@ func (a *App) replace(sc *Scratch, old, s *Session) (left leftovers, ok bool) {
 		left.will = nil
 	}
 	if heir {
+		left.box = s.box.id
 		s.setGauges(sc)
 		s.awaitScan(&left)
 	} else if old.box.id != 0 || old.recorded() {

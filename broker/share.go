@@ -114,7 +114,19 @@ func (s *Session) offerMember(sc *Scratch, it *item) (r Result, ended bool) {
 	return r, false
 }
 
-// handOnRefused hands on what refuseWaiting has left. mu is not held.
+// leave has unlock hand on a message of the Session's mailbox that an older Session was owed, and that has not been
+// handed on: it has been read while, or instead of that, the mailbox was looked through.
+func (s *Session) leave(sc *Scratch, e *Entry) {
+	g := s.app.index.Group(e.Group)
+	if g == nil {
+		s.dropped(sc, e.Message, DropSessionEnd)
+		return
+	}
+	s.more().refused = append(s.more().refused, item{msg: e.Message, group: g, owed: true})
+	s.flags |= flagHandOn
+}
+
+// handOnRefused hands on what refuseWaiting and leave have left. mu is not held.
 func (s *Session) handOnRefused() {
 	s.mu.Lock()
 	if s.asleep() || s.extra == nil {
@@ -251,6 +263,12 @@ func (c *sharedScan) handOn(sc *Scratch, e *Entry) {
 	// v5 [MQTT-4.8.2-5].
 	if e.Group == "" || e.QoS == 2 && e.Seq <= c.sent || e.Seq > c.until {
 		return
+	}
+	if !c.erase { // what is left in the mailbox is handed on by who reads it: see addPage
+		st := c.app.broker.store
+		tx := st.Begin()
+		defer st.End(tx)
+		defer st.Remove(c.box, e.Seq, e.Message.Body)
 	}
 	if g := c.app.index.Group(e.Group); g != nil {
 		c.app.handOn(sc, item{msg: e.Message, group: g})
