@@ -115,6 +115,7 @@ func TestCollectorShowsEntry(t *testing.T) {
 		"holdfast_authenticator_decisions_total authenticator=none outcome=blocked": 6,
 		"holdfast_authentications_total outcome=allowed":                            0,
 		"holdfast_tls_handshakes_total outcome=refused":                             0,
+		"holdfast_tls_handshakes_total outcome=displaced":                           0,
 		"holdfast_listener_connections listener=ws://127.0.0.1:8080/mqtt":           7,
 		"holdfast_listener_connections listener=unix:///s":                          0,
 		"holdfast_tls_handshakes_under_way":                                         0,

@@ -83,7 +83,7 @@ func (e *exit) OnOpen(c *Conn) {
 		wire: w, pool: c.loop.engine.handshakes, remote: c.RemoteAddr(),
 		then: func(err error, rest []byte) { e.shaken(c, err, rest) },
 	}
-	w.hs.pool.begin()
+	w.hs.pool.places.begin()
 	w.tls = tls.Client(&tlsSocket{wire: w}, e.cfg.TLS)
 	w.hs.start()
 }

@@ -189,17 +189,17 @@ func (e *entrance) sniffMessage(c *Conn, data []byte) (goOn bool) {
 
 // handshake begins the TLS handshake, with the bytes that have come.
 func (e *entrance) handshake(c *Conn, data []byte) {
-	pool, addr := c.loop.engine.handshakes, site(e.addr)
-	if !pool.enter(addr) {
-		c.finish(ErrBusy)
-		return
-	}
 	w := c.wire
-	w.hs = &handshake{
-		wire: w, pool: pool, addr: addr,
+	hs := &handshake{
+		wire: w, pool: c.loop.engine.handshakes, addr: site(e.addr),
 		local: e.ln.Addr(), remote: c.RemoteAddr(),
 		then: func(err error, rest []byte) { e.shaken(c, err, rest) },
 	}
+	if !hs.pool.enter(hs) {
+		c.finish(ErrBusy)
+		return
+	}
+	w.hs = hs
 	w.tls = tls.Server(&tlsSocket{wire: w}, e.ln.tls)
 	c.filtered = true
 	w.hs.start()
@@ -208,6 +208,10 @@ func (e *entrance) handshake(c *Conn, data []byte) {
 
 // shaken goes on after the handshake, with bytes that have come since.
 func (e *entrance) shaken(c *Conn, err error, rest []byte) {
+	if errors.Is(err, errDisplaced) {
+		c.finish(err) // it must not cost a descriptor for longer: others come as fast as they can
+		return
+	}
 	if err != nil {
 		c.Close(fmt.Errorf("TLS handshake: %w", err)) // with the alert
 		return

@@ -1,6 +1,7 @@
 package netloop
 
 import (
+	"container/list"
 	"errors"
 	"net"
 	"net/netip"
@@ -21,32 +22,26 @@ const maxPending = 64 << 10
 // so that slow peers hold up nobody. A slot rests after computing while the loops
 // are busy: see restAfter.
 //
-//	computing <= cap(slots); under way <= queue; of one address <= perAddr
+//	computing <= cap(slots)
 type handshakes struct {
 	// static
-	slots   chan time.Duration // the free ones, each with the engine's time until which it rests
-	queue   int
-	perAddr int
-	now     func() time.Duration        // since the engine's start
-	load    func(now time.Duration) int // of the loops, in percent
+	slots  chan time.Duration // the free ones, each with the engine's time until which it rests
+	places *places
+	now    func() time.Duration        // since the engine's start
+	load   func(now time.Duration) int // of the loops, in percent
 
-	done, failed, refused atomic.Uint64
-	rested                atomic.Int64 // nanoseconds that handshakes have waited for slots to rest
+	done, failed, refused, displaced atomic.Uint64
 
-	mu       sync.Mutex
-	underWay int
-	byAddr   map[netip.Addr]int
+	rested atomic.Int64 // nanoseconds that handshakes have waited for slots to rest
 }
 
 func newHandshakes(e *Engine) *handshakes {
 	m := &loadMeter{loops: e.cfg.Loops, worked: e.serveTime}
 	hs := &handshakes{
-		slots:   make(chan time.Duration, e.cfg.HandshakeWorkers),
-		queue:   e.cfg.HandshakeQueue,
-		perAddr: e.cfg.HandshakesPerAddr,
-		now:     e.now,
-		load:    m.load,
-		byAddr:  make(map[netip.Addr]int),
+		slots:  make(chan time.Duration, e.cfg.HandshakeWorkers),
+		places: newPlaces(e.cfg.HandshakeQueue, e.cfg.HandshakesPerAddr),
+		now:    e.now,
+		load:   m.load,
 	}
 	for range cap(hs.slots) {
 		hs.slots <- 0
@@ -72,59 +67,17 @@ func (hs *handshakes) give(began time.Duration) {
 	hs.slots <- now + restAfter(now-began, hs.load(now))
 }
 
-// enter takes a place, or returns false if there is none. Unix sockets have no
-// address and no limit of their own.
-func (hs *handshakes) enter(addr netip.Addr) bool {
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
-	if hs.underWay >= hs.queue || addr.IsValid() && hs.byAddr[addr] >= hs.perAddr {
+// enter takes a place for h, if need be that of another one, or returns false if there is none.
+func (hs *handshakes) enter(h *handshake) bool {
+	other, ok := hs.places.enter(h)
+	if !ok {
 		hs.refused.Add(1)
-		return false
 	}
-	hs.underWay++
-	if addr.IsValid() {
-		hs.byAddr[addr]++
+	if other != nil {
+		hs.displaced.Add(1)
+		other.abort(errDisplaced)
 	}
-	return true
-}
-
-// begin takes a place for a handshake of our own making, which nobody can flood us with.
-func (hs *handshakes) begin() {
-	hs.mu.Lock()
-	hs.underWay++
-	hs.mu.Unlock()
-}
-
-func (hs *handshakes) leave(addr netip.Addr) {
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
-	hs.underWay--
-	if !addr.IsValid() {
-		return
-	}
-	if hs.byAddr[addr]--; hs.byAddr[addr] == 0 {
-		delete(hs.byAddr, addr)
-	}
-}
-
-// count returns how many are under way.
-func (hs *handshakes) count() int {
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
-	return hs.underWay
-}
-
-// site is the address by which peers are counted: an IPv6 host has a whole /64
-// to itself.
-func site(addr netip.Addr) netip.Addr {
-	if !addr.Is6() {
-		return addr
-	}
-	p, err := addr.WithZone("").Prefix(64)
-	if err != nil {
-		return addr
-	}
-	return p.Addr()
+	return ok
 }
 
 // handshake is one that is under way. Its connection is on its loop as always,
@@ -141,12 +94,19 @@ type handshake struct {
 
 	// owned by the goroutine until it ends, then by the loop
 	err   error
+	slot  bool          // it has one
 	began time.Duration // when it began to compute, while it has a slot
+
+	// guarded by pool.places.mu
+	party     *party        // nil for one of our own making
+	place     *list.Element // in party.resting, while it waits for its peer
+	displaced bool          // its place has been given away
 
 	// guarded by mu
 	mu     sync.Mutex
 	in     []byte // read and not yet taken
 	end    error  // nothing more comes
+	over   error  // the same, and nothing that has come matters any more
 	paused bool   // the connection is not read: the peer is too far ahead or has ended
 }
 
@@ -157,13 +117,16 @@ func (h *handshake) start() {
 }
 
 func (h *handshake) run() {
-	h.began = h.pool.take()
+	h.began, h.slot = h.pool.take(), true
 	h.err = h.wire.tls.Handshake()
-	h.pool.give(h.began)
-	h.pool.leave(h.addr)
-	if h.err != nil {
+	if h.slot {
+		h.pool.give(h.began)
+	}
+	switch {
+	case !h.pool.places.leave(h): // counted as displaced
+	case h.err != nil:
 		h.pool.failed.Add(1)
-	} else {
+	default:
 		h.pool.done.Add(1)
 	}
 	h.wire.conn.loop.Post((*handshakeTask)(h))
@@ -210,14 +173,36 @@ func (h *handshake) read(b []byte, records *recordCutter) (int, error) {
 		if end != nil {
 			return 0, end
 		}
-		h.pool.give(h.began)
-		<-h.more
-		h.began = h.pool.take()
+		if err := h.await(); err != nil {
+			return 0, err
+		}
 	}
+}
+
+// await waits for the peer, and then for a slot. It returns an error, without a slot, when the handshake has been
+// displaced or its connection has ended: there is nothing left to compute, and those that end must not be
+// kept by those that compute, since others have their places.
+func (h *handshake) await() error {
+	h.pool.give(h.began)
+	h.slot = false
+	h.pool.places.rest(h)
+	<-h.more
+	if !h.pool.places.wake(h) {
+		return errDisplaced
+	}
+	h.mu.Lock()
+	over := h.over
+	h.mu.Unlock()
+	if over != nil {
+		return over
+	}
+	h.began, h.slot = h.pool.take(), true
+	return nil
 }
 
 // feed hands over what has been read. It is called on the loop.
 func (h *handshake) feed(data []byte) {
+	h.pool.places.wake(h)
 	h.mu.Lock()
 	h.in = append(h.in, data...)
 	ahead := !h.paused && len(h.in) > maxPending
@@ -242,10 +227,10 @@ func (h *handshake) last() {
 	h.changed()
 }
 
-// abort has the handshake end because the connection has.
+// abort has the handshake end because the connection has, or shall. It may be called by any goroutine.
 func (h *handshake) abort(err error) {
 	h.mu.Lock()
-	h.end = err
+	h.end, h.over = err, err
 	h.in = nil
 	h.mu.Unlock()
 	h.changed()

@@ -61,7 +61,13 @@ func tlsEcho(t testing.TB, cfg Config) (*Engine, net.Addr) {
 // tryTLS does a handshake and an echo.
 func tryTLS(t testing.TB, addr net.Addr) error {
 	t.Helper()
-	client := tls.Client(dialTCP(t, addr), clientTLS())
+	return tlsEchoOver(t, dialTCP(t, addr))
+}
+
+// tlsEchoOver does so over nc.
+func tlsEchoOver(t testing.TB, nc net.Conn) error {
+	t.Helper()
+	client := tls.Client(nc, clientTLS())
 	defer client.Close()
 	if err := client.Handshake(); err != nil {
 		return err
@@ -96,8 +102,8 @@ func TestStalledHandshakes(t *testing.T) {
 		if st := e.Stats(); st.HandshakesFailed != stalled {
 			t.Errorf("%d handshakes failed, want %d", st.HandshakesFailed, stalled)
 		}
-		if hs := e.handshakes; hs.underWay != 0 || len(hs.byAddr) != 0 || len(hs.slots) != 1 {
-			t.Errorf("%d under way, of %d addresses, %d of 1 slots free after Shutdown", hs.underWay, len(hs.byAddr), len(hs.slots))
+		if hs := e.handshakes; hs.places.taken != 0 || len(hs.places.byAddr) != 0 || len(hs.places.order) != 0 || len(hs.slots) != 1 {
+			t.Errorf("%d under way, of %d addresses, %d of 1 slots free after Shutdown", hs.places.taken, len(hs.places.byAddr), len(hs.slots))
 		}
 	})
 }

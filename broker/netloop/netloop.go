@@ -139,7 +139,8 @@ type Config struct {
 	// those that wait for their peer do not count. 0 means one per loop.
 	HandshakeWorkers int
 	// HandshakeQueue is how many TLS handshakes may be under way, waiting ones
-	// included. Beyond it, connections are closed. 0 means 1024.
+	// included. Beyond it, a newcomer's connection is closed, or that of a handshake which waits
+	// for its peer, of an address that has more of these than others. 0 means 1024.
 	HandshakeQueue int
 	// HandshakesPerAddr is how many of them may come from one remote address,
 	// which for IPv6 is a /64. 0 means a quarter of HandshakeQueue.

@@ -24,6 +24,8 @@ type Stats struct {
 	HandshakesFailed  uint64            // those that did not
 	HandshakesRefused uint64            // those for which there was no place
 
+	HandshakesDisplaced uint64 // those that waited for their peer and were ended, since others needed their places
+
 	HandshakesUnderWay int           // those that have begun and not ended
 	HandshakesRested   time.Duration // that handshakes have been held up, in favour of established connections
 
@@ -62,8 +64,9 @@ func (e *Engine) Stats() Stats {
 		HandshakesFailed:  e.handshakes.failed.Load(),
 		HandshakesRefused: e.handshakes.refused.Load(),
 
-		HandshakesUnderWay: e.handshakes.count(),
-		HandshakesRested:   time.Duration(e.handshakes.rested.Load()),
+		HandshakesDisplaced: e.handshakes.displaced.Load(),
+		HandshakesUnderWay:  e.handshakes.places.count(),
+		HandshakesRested:    time.Duration(e.handshakes.rested.Load()),
 	}
 	st.TurnTime = e.turnTime()
 	for _, l := range e.loops {
