@@ -191,7 +191,7 @@ func (e *entrance) sniffMessage(c *Conn, data []byte) (goOn bool) {
 func (e *entrance) handshake(c *Conn, data []byte) {
 	w := c.wire
 	hs := &handshake{
-		wire: w, pool: c.loop.engine.handshakes, addr: site(e.addr),
+		wire: w, pool: c.loop.engine.handshakes, addr: site(e.addr), most: longest(e.ln.tls),
 		local: e.ln.Addr(), remote: c.RemoteAddr(),
 		then: func(err error, rest []byte) { e.shaken(c, err, rest) },
 	}

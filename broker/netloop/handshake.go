@@ -2,6 +2,7 @@ package netloop
 
 import (
 	"container/list"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -13,8 +14,29 @@ import (
 // ErrBusy closes a connection for whose TLS handshake there is no place.
 var ErrBusy = errors.New("netloop: too many TLS handshakes")
 
-// maxPending is how many bytes a peer may be ahead of its handshake.
-const maxPending = 64 << 10
+// maxPending is how many bytes a peer may be ahead of its handshake before it is not read for a while.
+const maxPending = 16 << 10
+
+// How many bytes a client's part of the handshake may have. crypto/tls waits for messages of up to 64 KB, and, once it has taken a
+// ClientHello, for one of 256 KB if it says that it is a Certificate, though none was asked for; its buffers take as much again.
+const (
+	// maxClientPart has room for two ClientHellos, of which those with post-quantum key shares have 2 KB, and for
+	// what follows, which is less than 1 KB without certificates.
+	maxClientPart = 20 << 10
+	// maxClientChain is for a client's certificates besides: what OpenSSL takes.
+	maxClientChain = 100 << 10
+)
+
+// errLongHandshake closes a connection.
+var errLongHandshake = errors.New("netloop: TLS handshake is too long")
+
+// longest is how many bytes a client may send in a handshake that is done with cfg.
+func longest(cfg *tls.Config) int {
+	if cfg.ClientAuth == tls.NoClientCert {
+		return maxClientPart
+	}
+	return maxClientPart + maxClientChain
+}
 
 // handshakes are those of an engine that are under way. Each has a goroutine,
 // since crypto/tls cannot resume a handshake, but only as many compute at the
@@ -87,6 +109,7 @@ type handshake struct {
 	wire   *wire
 	pool   *handshakes
 	addr   netip.Addr
+	most   int                          // bytes that crypto/tls takes from the peer; 0 is no limit
 	local  net.Addr                     // the listener's
 	remote net.Addr                     // as RemoteAddr
 	then   func(err error, rest []byte) // called on the loop
@@ -94,6 +117,7 @@ type handshake struct {
 
 	// owned by the goroutine until it ends, then by the loop
 	err   error
+	taken int           // bytes that crypto/tls has taken
 	slot  bool          // it has one
 	began time.Duration // when it began to compute, while it has a slot
 
@@ -166,6 +190,9 @@ func (h *handshake) read(b []byte, records *recordCutter) (int, error) {
 		h.mu.Unlock()
 		if resume {
 			h.wire.conn.loop.PostFunc(h.wire.conn.ResumeRead)
+		}
+		if h.taken += n; h.most > 0 && h.taken > h.most {
+			return 0, errLongHandshake
 		}
 		if n > 0 || len(b) == 0 {
 			return n, nil

@@ -19,10 +19,16 @@ import (
 // clientHello returns the bytes with which a client begins.
 func clientHello(t testing.TB) []byte {
 	t.Helper()
+	return helloOf(t, clientTLS())
+}
+
+// helloOf returns those of a client with cfg.
+func helloOf(t testing.TB, cfg *tls.Config) []byte {
+	t.Helper()
 	client, server := memnet.Pipe()
 	done := make(chan struct{})
 	go func() {
-		_ = tls.Client(client, clientTLS()).Handshake() // fails: nobody answers
+		_ = tls.Client(client, cfg).Handshake() // fails: nobody answers
 		close(done)
 	}()
 	header := make([]byte, 5)

@@ -38,7 +38,9 @@ type ListenConfig struct {
 	// TLS, if not nil, is the configuration of TLS. Versions below 1.2 are
 	// refused. Without NextProtos ALPN offers mqtt, and http/1.1 for WebSockets and Requests.
 	// GetConfigForClient or GetCertificate change certificates at run time; they
-	// are called on a goroutine of the handshake and hold up other handshakes.
+	// are called on a goroutine of the handshake and hold up other handshakes. A
+	// client may send 20 KiB until its handshake is done, and 100 KiB more if ClientAuth
+	// here asks for certificates: set it also if GetConfigForClient has its own.
 	TLS *tls.Config
 	// WebSocket, if not nil, says which requests for a WebSocket are granted.
 	WebSocket *WebSocketConfig

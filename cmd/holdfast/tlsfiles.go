@@ -44,11 +44,13 @@ func (f *tlsFiles) config(want config.ClientCert) (*tls.Config, error) {
 			return nil, err
 		}
 	}
-	if _, err := f.of(want); err != nil {
+	now, err := f.of(want)
+	if err != nil {
 		return nil, err
 	}
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS12,
+		ClientAuth:         now.ClientAuth, // for netloop: how long handshakes may be
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return f.current(want) },
 	}, nil
 }

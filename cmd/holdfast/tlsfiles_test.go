@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"log/slog"
 	"os"
 	"strings"
@@ -55,6 +56,25 @@ func TestTLSFilesAreTriedAgain(t *testing.T) {
 	replace(good[0], good[1])
 	if bytes.Equal(current(), old) {
 		t.Error("got the old certificate, want the new one")
+	}
+}
+
+// The configuration of a listener itself tells whether certificates are asked for, since netloop bounds handshakes by that.
+func TestTLSFilesTellOfClientCert(t *testing.T) {
+	cert, key := newCertificate(t)
+	f := &tlsFiles{cert: cert, key: key, ca: cert, log: slog.New(slog.DiscardHandler)}
+	for want, auth := range map[config.ClientCert]tls.ClientAuthType{
+		config.ClientCertNone:     tls.NoClientCert,
+		config.ClientCertOptional: tls.VerifyClientCertIfGiven,
+		config.ClientCertRequired: tls.RequireAndVerifyClientCert,
+	} {
+		conf, err := f.config(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if conf.ClientAuth != auth {
+			t.Errorf("client-cert %q: got %v, want %v", want, conf.ClientAuth, auth)
+		}
 	}
 }
 
