@@ -40,8 +40,8 @@ func newIssuer(parent *issuer, name string) *issuer {
 		SerialNumber: big.NewInt(time.Now().UnixNano()),
 		Subject:      pkix.Name{CommonName: name},
 		DNSNames:     []string{name},
-		NotBefore:    time.Unix(0, 0), // synctest's clock begins in 2000
-		NotAfter:     time.Now().Add(24 * time.Hour),
+		NotBefore:    time.Unix(0, 0), // synctest's clock begins in 2000, and tests within and without share certificates
+		NotAfter:     time.Unix(1<<32, 0),
 		IsCA:         parent == nil, BasicConstraintsValid: parent == nil,
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
