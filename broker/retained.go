@@ -43,7 +43,7 @@ func (a *App) newRetained(m *Message) (name string, r *retained) {
 	if m.Properties != nil {
 		r.props = uint32(len(m.Properties))
 	}
-	if len(m.Payload)+len(m.Properties) > retainedInRAM {
+	if len(m.Payload)+len(m.Properties) > retainedInRAM && !isSystem(m.TopicName) {
 		r.stored = true
 		return strings.Clone(m.TopicName), r
 	}
@@ -85,6 +85,10 @@ func (a *App) retain(sc *Scratch, m *Message) Result {
 	b := a.broker
 	a.retainMu.Lock()
 	defer a.retainMu.Unlock()
+	if isSystem(m.TopicName) {
+		a.retainSystemLocked(m)
+		return Accepted
+	}
 	c := &retaining{app: a}
 	if a.retaining.Load() == 0 {
 		clear(a.retainFailures)
@@ -107,7 +111,7 @@ func (a *App) retain(sc *Scratch, m *Message) Result {
 		return Accepted
 	}
 	old, replaces := a.retained.Get(m.TopicName)
-	if !replaces && !isSystem(m.TopicName) && a.retained.Len()-a.systemRetained >= a.limits.Load().MaxRetained {
+	if !replaces && a.retained.Len()-a.systemRetained >= a.limits.Load().MaxRetained {
 		a.refuse(LimitRetained)
 		if c.op != nil {
 			c.op.finish(QuotaExceeded)
@@ -117,9 +121,6 @@ func (a *App) retain(sc *Scratch, m *Message) Result {
 	k := m.Keep()
 	c.old = old
 	c.name, c.now = a.newRetained(k)
-	if !replaces && isSystem(c.name) {
-		a.systemRetained++
-	}
 	a.retained.Set(c.name, c.now)
 	if c.now.expires != 0 {
 		b.sweeper.expect(c.now.expires)
@@ -129,8 +130,27 @@ func (a *App) retain(sc *Scratch, m *Message) Result {
 	return Accepted
 }
 
-// isSystem tells whether only the server publishes to name: that counts for no bound.
+// isSystem tells whether only the server publishes to name: that counts for no bound, and is not stored, since it tells of this
+// process alone.
 func isSystem(name string) bool { return strings.HasPrefix(name, "$SYS/") }
+
+// retainSystemLocked keeps what the server says of itself, in RAM. The caller holds retainMu.
+func (a *App) retainSystemLocked(m *Message) {
+	if len(m.Payload) == 0 {
+		if _, existed := a.retained.Delete(m.TopicName); existed {
+			a.systemRetained--
+		}
+		return
+	}
+	if _, replaces := a.retained.Get(m.TopicName); !replaces {
+		a.systemRetained++
+	}
+	name, r := a.newRetained(m.Keep())
+	a.retained.Set(name, r)
+	if r.expires != 0 {
+		a.broker.sweeper.expect(r.expires)
+	}
+}
 
 // retaining is a retained message that is being stored. It is the Store's Commit.
 type retaining struct {
@@ -176,25 +196,29 @@ func (c *retaining) failed() {
 		return
 	}
 	a.retained.Delete(c.name)
-	if isSystem(c.name) {
-		a.systemRetained--
-	}
 }
 
-// restoreRetained takes in what the Store holds.
+// restoreRetained takes in what the Store holds, less what earlier versions have stored there below $SYS, which it deletes.
 func (b *Broker) restoreRetained(note func()) error {
-	return b.store.RetainedMessages(func(app string, m *Message) {
+	type key struct{ app, name string }
+	var old []key
+	err := b.store.RetainedMessages(func(app string, m *Message) {
+		note()
+		if isSystem(m.TopicName) {
+			old = append(old, key{strings.Clone(app), strings.Clone(m.TopicName)})
+			return
+		}
 		a := b.App(app)
 		name, r := a.newRetained(m)
-		if isSystem(name) {
-			a.systemRetained++
-		}
 		a.retained.Set(name, r)
 		if r.expires != 0 {
 			b.sweeper.expect(r.expires)
 		}
-		note()
 	})
+	for _, k := range old {
+		b.store.SetRetained(k.app, k.name, nil, nil)
+	}
+	return err
 }
 
 // sweepRetained removes retained messages that have expired; the Store does so

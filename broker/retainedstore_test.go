@@ -11,6 +11,7 @@ import (
 
 	"github.com/holdfast-mqtt/holdfast/broker"
 	"github.com/holdfast-mqtt/holdfast/broker/topic"
+	"github.com/holdfast-mqtt/holdfast/storage/memory"
 	"github.com/holdfast-mqtt/holdfast/storage/storetest"
 )
 
@@ -280,4 +281,38 @@ func TestRetainedRemovedTwice(t *testing.T) {
 		synctest.Wait()
 		wantOutcome(t, "after it is removed", all, broker.NoSubscribers)
 	})
+}
+
+// TestRetainedSystem: what a node says of itself below $SYS is not stored, or it would be told by one that says nothing of the
+// kind. What earlier versions have stored is deleted.
+func TestRetainedSystem(t *testing.T) {
+	for _, payload := range []string{"1", large("1")} {
+		synctest.Test(t, func(t *testing.T) {
+			disk := memory.New()
+			disk.SetRetained("gone", "$SYS/broker/uptime", &broker.Message{TopicName: "$SYS/broker/uptime", Payload: []byte("1"), Retain: true}, nil)
+			n := startNode(t, broker.Config{}, disk)
+			if apps := n.AppStats(); len(apps) != 1 {
+				t.Errorf("Apps: got %v, want that of the test alone", apps)
+			}
+			p := n.connect(t, "p")
+			p.publish("$SYS/broker/uptime", payload, 0, retained)
+			synctest.Wait()
+			s := n.connect(t, "s")
+			s.subscribe("$SYS/#", 0)
+			if got := payloads(s.receive()); !slices.Equal(got, []string{payload}) {
+				t.Errorf("got %q, want %q", got, payload)
+			}
+			if err := n.disk.RetainedMessages(func(app string, m *broker.Message) {
+				t.Errorf("stored: %s of App %s", m.TopicName, app)
+			}); err != nil {
+				t.Error(err)
+			}
+			n = n.crash(t)
+			s = n.connect(t, "s")
+			s.subscribe("$SYS/#", 0)
+			if got := payloads(s.receive()); len(got) != 0 {
+				t.Errorf("after a restart: got %q, want nothing", got)
+			}
+		})
+	}
 }
