@@ -37,6 +37,7 @@ func TestConfigCommand(t *testing.T) {
 		{[]string{"check", "--profile", good}, exitUsage, "", good + `:1: unknown key "api"`},
 		{[]string{"check", "--profile", filepath.Join(dir, "none")}, exitUsage, "", "no such file"},
 		{[]string{"check", sample}, exitOK, sample + ": valid\n", ""},
+		{[]string{"check", "../../configs/native.yaml"}, exitUsage, "", `unknown key "ximp" (it is one of a profile`},
 		{[]string{"check", bad, good}, exitUsage, good + ": valid\n", "holdfast: " + bad + `:1: unknown key "apy" (did you mean api?)`},
 		{[]string{"show", "--config", good, "--log-format", "json"}, exitOK, "api: \"off\"\napi_hosts: []\ndata: holdfast-data\nlog_level: warn\nlog_format: json\n", ""},
 		{[]string{"show", "--config", bad}, exitUsage, "", `unknown key "apy"`},

@@ -15,7 +15,7 @@ import (
 )
 
 const kickNotes = `The client is told if its protocol has a word for it: DISCONNECT 0x98 in MQTT 5, Kick r:2 in MIOP. Its Will is published.
-It may come back at once: to keep it out, deny it in the authentication first.
+It may come back at once: to keep it out, name it in auth.ban_file first (docs/security.md).
 
 Examples:
   holdfast kick phone                              a client of the App default

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -50,13 +51,21 @@ func listen(ctx context.Context, network, address string) (net.Listener, error) 
 	case err == nil:
 		return ln, nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%w: another program has it (on Debian often mosquitto's own service: 'systemctl stop mosquitto'); stop that or choose another address", err)
+		return nil, fmt.Errorf("%w: another program has it%s; stop that or choose another address", err, suspect(address))
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return nil, fmt.Errorf("%w: this machine has no such address", err)
 	case errors.Is(err, os.ErrPermission) && network == "tcp":
 		return nil, fmt.Errorf("%w: ports below 1024 need CAP_NET_BIND_SERVICE", err)
 	}
 	return nil, err
+}
+
+// suspect names the program that has probably taken the address, if there is one that often does.
+func suspect(address string) string {
+	if strings.HasSuffix(address, ":1883") {
+		return " (on Debian often mosquitto's own service: 'systemctl stop mosquitto')"
+	}
+	return ""
 }
 
 // removeStaleSocket removes the socket file of a process that is gone. A socket on which somebody

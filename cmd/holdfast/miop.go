@@ -154,12 +154,12 @@ func (f *miopFlags) dial(ctx context.Context, stdio Stdio) (*client.Client, erro
 	defer cancel()
 	c, err := client.Dial(ctx, net.JoinHostPort(f.host, strconv.Itoa(int(f.port))), conf, o)
 	if err != nil {
-		return nil, err
+		return nil, explainMIOP(err)
 	}
 	for _, b := range f.users {
 		if err := c.Bind(ctx, b); err != nil {
 			c.Close()
-			return nil, fmt.Errorf("bind %s: %w", packet.AppendUser(nil, string(b.User), b.AppID), err)
+			return nil, fmt.Errorf("bind %s: %w", packet.AppendUser(nil, string(b.User), b.AppID), explainMIOP(err))
 		}
 	}
 	return c, nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/bridge/miop/packet"
+	"github.com/holdfast-mqtt/holdfast/cmd/holdfast/config"
 )
 
 func TestMIOPCommands(t *testing.T) {
@@ -80,6 +81,36 @@ func TestMIOPSilentBroker(t *testing.T) {
 	f.users = []packet.BindRequest{{User: []byte("a"), AppID: 1}}
 	if _, err := f.dial(t.Context(), Stdio{}); err == nil || !strings.Contains(err.Error(), "no answer in 50ms") {
 		t.Errorf("got %v, want that there is no answer", err)
+	}
+}
+
+// TestMIOPExplains: where there is no listener for MIOP the command says what to look at.
+func TestMIOPExplains(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = closed.Close()
+	cert, key := newCertificate(t)
+	other, _ := newCertificate(t)
+	c := config.Default()
+	c.TLS = config.TLS{Cert: cert, Key: key}
+	addr := startNodeWith(t, c, "mqtt://127.0.0.1:0", "miops://127.0.0.1:0?app=default")
+	mqtt, secure := portOf(t, addr[0]), portOf(t, addr[1])
+	for _, tt := range []struct {
+		port  string
+		flags []string
+		want  string
+	}{
+		{portOf(t, closed.Addr().String()), nil, "nothing listens there: start a broker with such a listener, or name its address with -h and -p"},
+		{mqtt, nil, "is it a listener for MIOP (-p), with TLS (--tls) or without"},
+		{secure, nil, "is it a listener for MIOP (-p), with TLS (--tls) or without"},
+		{secure, []string{"--tls", "--cafile", other}, "name it with --cafile"},
+	} {
+		args := append([]string{"miop", "listen", "a@1", "-W", "20", "-h", "127.0.0.1", "-p", tt.port}, tt.flags...)
+		if code, _, stderr := run(t, "", args...); code != exitFailure || !strings.Contains(stderr, tt.want) {
+			t.Errorf("%q: got %d, %q, want %q", args, code, stderr, tt.want)
+		}
 	}
 }
 

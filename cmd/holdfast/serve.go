@@ -138,7 +138,7 @@ func startAPI(ctx context.Context, c *config.Config, log *slog.Logger, metrics p
 	}
 	ln, err := listen(ctx, "tcp", c.API)
 	if err != nil {
-		return nil, fmt.Errorf("operators' API: %w", err)
+		return nil, fmt.Errorf("operators' API (--api): %w", err)
 	}
 	a := &api{server: center.New(center.Config{Metrics: metrics, Log: log, Hosts: c.APIHosts}), failed: make(chan error, 1)}
 	go func() { a.failed <- a.server.Serve(ln) }()

@@ -193,7 +193,7 @@ func TestServeRefuses(t *testing.T) {
 		{"--storage-sync daily", exitUsage, "holdfast: serve: storage.sync: \"daily\" is not one of"},
 		{"--listen mqtt://0.0.0.0:0", exitUsage, "can be reached from other machines"},
 		{"--listen mqtt://" + taken.Addr().String() + " --api off", exitFailure, "another program has it"},
-		{"--listen mqtt://127.0.0.1:0 --api " + taken.Addr().String(), exitFailure, "operators' API: listen tcp"},
+		{"--listen mqtt://127.0.0.1:0 --api " + taken.Addr().String(), exitFailure, "operators' API (--api): listen tcp"},
 		{"--listen unix://" + file + " --api off", exitFailure, "not a socket"},
 		{"--listen unix://" + live + " --api off", exitFailure, "another program listens there"},
 		{"--listen mqtt://127.0.0.1:0 --api 127.0.0.1:0", exitFailure, "no room"},

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/center"
@@ -53,6 +54,9 @@ func (t *apiTool) call(ctx context.Context, method, path string) (*http.Response
 	}
 	resp, err := t.client.Do(req)
 	if err != nil {
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			err = fmt.Errorf("nothing listens on %s: is the node running, and is this its 'api'? Else name that with --api: %w", t.base, syscall.ECONNREFUSED)
+		}
 		return nil, fmt.Errorf("the node's API: %w", err)
 	}
 	if resp.StatusCode == http.StatusOK {

@@ -33,7 +33,7 @@ func TestStoreCommandLine(t *testing.T) {
 		{[]string{"stats", "--config", inMemory}, exitUsage, "", `data: "memory" is no directory`},
 		{[]string{"stats", "--data", dir, "--api", "http://127.0.0.1:1"}, exitUsage, "", "--data and --api exclude each other"},
 		{[]string{"stats", "--api", "ftp://127.0.0.1"}, exitUsage, "", "--api takes a URL"},
-		{[]string{"stats", "--api", "127.0.0.1:1"}, exitFailure, "", "the node's API: "},
+		{[]string{"stats", "--api", "127.0.0.1:1"}, exitFailure, "", "the node's API: nothing listens on http://127.0.0.1:1: is the node running"},
 		{[]string{"backup"}, exitUsage, "", "name one file"},
 		{[]string{"backup", "a", "b"}, exitUsage, "", "name one file"},
 		{[]string{"restore"}, exitUsage, "", "name one file"},

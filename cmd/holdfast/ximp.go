@@ -240,5 +240,5 @@ func explainXIMP(err error) error {
 		return fmt.Errorf("the server closed the connection: %w; "+
 			"at the login, that is how it answers another key: look at --key-file, --app and --client-version", err)
 	}
-	return err
+	return explainDial(err, "-L")
 }

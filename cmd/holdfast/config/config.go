@@ -41,7 +41,7 @@ type Config struct {
 	//
 	// A list given at one place replaces the whole list of the places below it. A listener that other
 	// machines can reach is refused while there is no authentication, unless allow_anonymous is set.
-	Listen []string `yaml:"listen" usage:"listen on this URL: mqtt, mqtts, ws, wss, auto, ximp, ximps, miop or miops://HOST:PORT, unix:///PATH (repeatable)"`
+	Listen []string `yaml:"listen" usage:"listen on this URL: mqtt, mqtts, ws, wss, auto, ximp, ximps, miop, miops, dispatch or dispatchs://HOST:PORT, unix:///PATH (repeatable)"`
 
 	// API is the HOST:PORT of the operators' HTTP API (/healthz, /readyz, /metrics), or `off`. The same
 	// rule holds as for listen: only loopback addresses, unless allow_anonymous is set.

@@ -51,10 +51,28 @@ func decodeFile(c any, path string) error {
 			return atLine(path, strings.TrimPrefix(err.Error(), "yaml: "))
 		}
 		for _, msg := range te.Errors {
-			faults = append(faults, atLine(path, msg))
+			faults = append(faults, atLine(path, msg+wanted(msg)))
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// wanted says how a value is written that is of another type, by the Go type that the decoder's message ends with.
+func wanted(msg string) string {
+	goType := msg[strings.LastIndexByte(msg, ' ')+1:]
+	switch {
+	case goType == "time.Duration":
+		return ": write a duration with its unit, as in 30s, 5m or 24h"
+	case goType == "bool":
+		return ": write true or false"
+	case strings.HasPrefix(goType, "int"), strings.HasPrefix(goType, "uint"):
+		return ": write a whole number"
+	case strings.HasPrefix(goType, "[]"):
+		return ": write a list, as in [a, b]"
+	case strings.HasPrefix(goType, "config."), strings.HasPrefix(goType, "map["):
+		return ": write its keys below it, indented"
+	}
+	return ""
 }
 
 // atLine turns the decoder's "line 3: message" into "file:3: message".
@@ -85,7 +103,7 @@ func unknownKeys(path, section string, node *yaml.Node, t reflect.Type) []error 
 		ft, ok := types[key.Value]
 		switch {
 		case !ok:
-			faults = append(faults, fmt.Errorf("%s:%d: unknown key %q%s", path, key.Line, section+key.Value, didYouMean(key.Value, names)))
+			faults = append(faults, fmt.Errorf("%s:%d: unknown key %q%s", path, key.Line, section+key.Value, hintAtKey(section, key.Value, names)))
 		case ft.Kind() == reflect.Struct:
 			faults = append(faults, unknownKeys(path, section+key.Value+".", node.Content[i+1], ft)...)
 		case ft.Kind() == reflect.Map:

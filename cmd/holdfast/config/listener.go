@@ -106,7 +106,7 @@ func ParseListener(raw string) (Listener, error) {
 		if ue, ok := errors.AsType[*url.Error](err); ok {
 			err = ue.Err
 		}
-		return Listener{}, fmt.Errorf("%q is not a URL: %w", raw, err)
+		return Listener{}, fmt.Errorf("%q is not a URL: %w: write SCHEME://HOST:PORT, as in mqtt://127.0.0.1:1883", raw, err)
 	}
 	scheme, known := schemes[u.Scheme]
 	switch {

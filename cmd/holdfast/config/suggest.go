@@ -1,6 +1,9 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // didYouMean returns a hint at the candidate nearest to got, or "" when none is near.
 func didYouMean(got string, candidates []string) string {
@@ -14,6 +17,15 @@ func didYouMean(got string, candidates []string) string {
 		return ""
 	}
 	return fmt.Sprintf(" (did you mean %s?)", best)
+}
+
+// hintAtKey returns a hint at what is meant by a key of a section that has names, or "".
+func hintAtKey(section, key string, names []string) string {
+	profile := []string{XIMP, MIOP, Dispatch}
+	if section == "" && slices.Contains(profile, key) && !slices.Contains(names, key) {
+		return " (it is one of a profile: have a listener's URL name that file, as in ximp://HOST:PORT?profile=FILE; 'config check --profile FILE' checks it)"
+	}
+	return didYouMean(key, names)
 }
 
 // editDistance is the least number of bytes to insert, remove or replace to make b of a.
