@@ -27,12 +27,18 @@ import (
 // newCertificate writes a certificate that vouches for itself, and its key.
 func newCertificate(t *testing.T) (cert, key string) {
 	t.Helper()
+	return newCertificateUntil(t, time.Now().Add(time.Hour))
+}
+
+// newCertificateUntil is newCertificate with the time at which it expires.
+func newCertificateUntil(t *testing.T, end time.Time) (cert, key string) {
+	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	about := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "pump"}, NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "pump"}, NotAfter: end, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, about, about, &private.PublicKey, private)

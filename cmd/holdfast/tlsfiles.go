@@ -26,6 +26,8 @@ type tlsFiles struct {
 	checked time.Time
 	seen    [3]fileState                      // what was read last looked like
 	failed  string                            // why it could not be read again, when that was tried last; empty if it could
+	leaf    *x509.Certificate                 // of what was read last
+	told    bool                              // that its dates are wrong
 	configs map[config.ClientCert]*tls.Config // of what was read last
 }
 
@@ -64,6 +66,7 @@ func (f *tlsFiles) current(want config.ClientCert) (*tls.Config, error) {
 		if f.states() != f.seen {
 			f.readAgain()
 		}
+		f.warnOfAge(now)
 	}
 	return f.of(want)
 }
@@ -112,8 +115,24 @@ func (f *tlsFiles) read() error {
 		}
 	}
 	f.checked, f.seen = time.Now(), seen
+	f.leaf, f.told = pair.Leaf, false
+	f.warnOfAge(f.checked)
 	f.configs = map[config.ClientCert]*tls.Config{"": base}
 	return nil
+}
+
+// warnOfAge tells once of a certificate that clients do not take because of its dates.
+func (f *tlsFiles) warnOfAge(now time.Time) {
+	log := f.log.With("cert", f.cert, "not_before", f.leaf.NotBefore, "not_after", f.leaf.NotAfter)
+	early, late := now.Before(f.leaf.NotBefore), now.After(f.leaf.NotAfter)
+	switch {
+	case f.told:
+	case early:
+		log.Error("tls_certificate_not_valid_yet")
+	case late:
+		log.Error("tls_certificate_expired")
+	}
+	f.told = early || late
 }
 
 var errNoCA = errors.New("certificates of clients are asked for, and tls.ca is not set")

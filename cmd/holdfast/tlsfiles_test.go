@@ -78,6 +78,32 @@ func TestTLSFilesTellOfClientCert(t *testing.T) {
 	}
 }
 
+// A certificate that clients do not take is told of, when it is read and when it expires while the node runs: once.
+func TestTLSFilesExpire(t *testing.T) {
+	for _, tt := range []struct {
+		end  time.Time
+		late time.Duration // when it is looked at again
+		want int
+	}{
+		{time.Now().Add(-time.Hour), 0, 1},
+		{time.Now().Add(time.Hour), 0, 0},
+		{time.Now().Add(time.Hour), 2 * time.Hour, 1},
+	} {
+		cert, key := newCertificateUntil(t, tt.end)
+		var log buffer
+		f := &tlsFiles{cert: cert, key: key, log: slog.New(slog.NewTextHandler(&log, nil))}
+		if _, err := f.config(config.ClientCertNone); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			f.warnOfAge(time.Now().Add(tt.late))
+		}
+		if n := strings.Count(log.String(), "tls_certificate_expired"); n != tt.want {
+			t.Errorf("until %v, %v later: got it logged %d times, want %d: %s", tt.end, tt.late, n, tt.want, log.String())
+		}
+	}
+}
+
 func contentOf(t *testing.T, path string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(path)
