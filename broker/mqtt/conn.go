@@ -1,7 +1,9 @@
 package mqtt
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -266,10 +268,24 @@ func (c *conn) OnClose(_ *netloop.Conn, err error) {
 		l.question.Drop()
 	}
 	if c.session == nil {
+		c.tellRefused(err)
 		return
 	}
 	c.ls.srv.cfg.Logger.Debug("disconnected", "client_id", c.session.ClientID(), "reason", err)
 	c.detach(err)
+}
+
+// tellRefused logs that a connection has ended on which no client was let in.
+func (c *conn) tellRefused(err error) {
+	log := c.ls.srv.cfg.Logger
+	if !log.Enabled(context.Background(), slog.LevelDebug) {
+		return
+	}
+	var clientID string
+	if l := c.login(); l != nil {
+		clientID = l.request.ClientID
+	}
+	log.Debug("not_connected", "client_id", clientID, "remote", c.nc.RemoteAddr(), "reason", err)
 }
 
 // detach tells the Session that the connection has ended. Only the first call
