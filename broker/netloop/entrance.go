@@ -271,6 +271,9 @@ func (e *entrance) OnShutdown(c *Conn) { c.finish(ErrShutdown) }
 func (e *entrance) OnClose(c *Conn, err error) {
 	if !errors.Is(err, ErrShutdown) {
 		c.loop.engine.unopened.Add(1)
+		if f := e.ln.cfg.OnUnopened; f != nil {
+			f(c, err)
+		}
 	}
 	if hs := c.wire.hs; hs != nil {
 		hs.abort(err)

@@ -24,6 +24,9 @@ type ListenConfig struct {
 	// OnError, if not nil, is told of each accept error. The listener backs off
 	// and goes on, so that a node out of descriptors serves those it has.
 	OnError func(error)
+	// OnUnopened, if not nil, is told of each connection that has ended before OnOpen, but for those that a shutdown
+	// ends, and why. It is called on the connection's loop and must not block.
+	OnUnopened func(*Conn, error)
 	// Admit, if not nil, is asked before any byte is read whether the address,
 	// zero for a Unix socket, may connect. If so, release, unless it is nil, is
 	// called once when the connection has ended. Of connections from Proxy it is

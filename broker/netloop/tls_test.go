@@ -100,6 +100,8 @@ func TestTLSRefused(t *testing.T) {
 				lc := ListenConfig{NewHandler: noHandler(t), TLS: serverTLS("server"), Admit: func(netip.Addr) (func(), bool) {
 					return func() { close(ended) }, true
 				}}
+				told := make(chan error, 1)
+				lc.OnUnopened = func(_ *Conn, err error) { told <- err }
 				lc.TLS.MinVersion = tls.VersionTLS10
 				ccfg := clientTLS()
 				change(ccfg)
@@ -113,6 +115,9 @@ func TestTLSRefused(t *testing.T) {
 				}
 				nc.Close()
 				receive(t, ended, "end of the connection")
+				if err := receive(t, told, "OnUnopened"); err == nil {
+					t.Error("OnUnopened was told of no error")
+				}
 				shutdown(t, e, nil) // waits for the handshake
 				if st := e.Stats(); st.HandshakesFailed != 1 || st.Unopened != 1 || st.Handshakes != 0 {
 					t.Errorf("stats %+v", st)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/x509"
 	"fmt"
 	"log/slog"
@@ -24,6 +25,11 @@ func (r *mqttRoom) listen(c *config.Config, listeners []opened, log *slog.Logger
 			return err
 		}
 		lc.OnError = func(err error) { log.Warn("accept_error", "listener", ln.url(), "error", err) }
+		if log.Enabled(context.Background(), slog.LevelDebug) {
+			lc.OnUnopened = func(c *netloop.Conn, err error) {
+				log.Debug("not_opened", "listener", ln.url(), "remote", c.RemoteAddr(), "reason", err)
+			}
+		}
 		if r.open[ln.url()], err = r.engine.ListenWith(ln.Listener, lc); err != nil {
 			return err
 		}
