@@ -71,6 +71,7 @@ func wantEnd(t *testing.T, nc net.Conn) {
 func TestHandshakeDisplaced(t *testing.T) {
 	eachEngine(t, func(t *testing.T, cfg Config) {
 		cfg.HandshakeQueue, cfg.HandshakesPerAddr = 7, 4
+		cfg.Now = new(movedClock).now // stands still: no handshake ends since its time is over
 		e, dial := behindProxy(t, cfg)
 		a := stallAll(t, e, dial, "192.0.2.1", 4)
 		b := stallAll(t, e, dial, "192.0.2.2", 3)
@@ -104,9 +105,11 @@ func TestHandshakeDisplaced(t *testing.T) {
 func TestDisplacedNeedsNoSlot(t *testing.T) {
 	eachEngine(t, func(t *testing.T, cfg Config) {
 		cfg.HandshakeQueue, cfg.HandshakesPerAddr, cfg.HandshakeWorkers = 4, 4, 1
+		cfg.Now = new(movedClock).now // stands still: no handshake ends since its time is over
 		e, dial := behindProxy(t, cfg)
 		a := stallAll(t, e, dial, "192.0.2.1", 4)
 		slot := <-e.handshakes.slots
+		defer func() { e.handshakes.slots <- slot }()
 		hello := clientHello(t)
 		send(t, dial("192.0.2.3"), hello) // waits for the slot
 		wantEnd(t, a[0])
@@ -117,7 +120,6 @@ func TestDisplacedNeedsNoSlot(t *testing.T) {
 		refused := dial("192.0.2.4")
 		send(t, refused, hello)
 		wantEnd(t, refused)
-		e.handshakes.slots <- slot
 		if st := e.Stats(); st.HandshakesDisplaced != 2 || st.HandshakesRefused != 1 {
 			t.Errorf("stats %+v, want 2 displaced and 1 refused", st)
 		}

@@ -271,3 +271,10 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		}
 	}
 }
+
+// movedClock is a Config.Now that stands still until it is moved.
+type movedClock struct{ since atomic.Int64 }
+
+func (m *movedClock) now() time.Time { return time.Unix(0, m.since.Load()) }
+
+func (m *movedClock) move(d time.Duration) { m.since.Add(int64(d)) }

@@ -10,13 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// movedClock is a Config.Now that stands still until it is moved.
-type movedClock struct{ since atomic.Int64 }
-
-func (m *movedClock) now() time.Time { return time.Unix(0, m.since.Load()) }
-
-func (m *movedClock) move(d time.Duration) { m.since.Add(int64(d)) }
-
 // unixPair starts a connection over a Unix socket and returns its peer's
 // descriptor, which the caller closes.
 func unixPair(t *testing.T, e *Engine, h Handler) (peer int) {
