@@ -32,6 +32,7 @@ type crashWorld struct {
 	fail    func(storetest.Call) error
 	held    bool
 	crashes int
+	parts   int // of receipts that were stored, but for the first of each
 	clients []*crashClient
 	sent    []*crashMessage
 	byText  map[string]*crashMessage
@@ -59,10 +60,19 @@ func TestCrashes(t *testing.T) {
 		runs = 5
 	}
 	for _, how := range []string{"crashes", "crashes and faults", "faults"} {
+		parts, ran := 0, 0
 		for i := range runs {
 			t.Run(fmt.Sprintf("%s %d", how, i), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { newCrashWorld(t, how != "faults", how != "crashes").run() })
+				synctest.Test(t, func(t *testing.T) {
+					w := newCrashWorld(t, how != "faults", how != "crashes")
+					w.run()
+					parts, ran = parts+w.parts, ran+1
+				})
 			})
+		}
+		t.Logf("%s: %d parts", how, parts)
+		if parts == 0 && ran == runs {
+			t.Errorf("%s: no receipt was stored in parts", how)
 		}
 	}
 }
@@ -85,7 +95,7 @@ func newCrashWorld(t *testing.T, kills, faults bool) *crashWorld {
 		{TopicFilter: "broadcast/" + broker.DefaultApp, Options: topic.NewOptions(2, false, false, 0)},
 	}
 	member := []broker.Subscribe{{TopicFilter: "$share/g/s/#", Options: topic.NewOptions(2, false, false, 0)}}
-	for i := range 3 {
+	for i := range 5 { // receipts in parts take some
 		w.add(fmt.Sprint("reader", i), false, all)
 	}
 	w.add("member0", false, member)
@@ -104,8 +114,8 @@ func (w *crashWorld) sometimes() func(storetest.Call) error {
 			return nil // killed before it knows of that, the node does not read the log from there
 		}
 		switch c.Op {
-		case storetest.OpAppend, storetest.OpAddReceipt, storetest.OpRemoveReceipt, storetest.OpLoad,
-			storetest.OpLoadSession, storetest.OpLoadLog, storetest.OpAppendLog:
+		case storetest.OpAppend, storetest.OpAddReceipt, storetest.OpAddPartialReceipt, storetest.OpRemoveReceipt,
+			storetest.OpLoad, storetest.OpLoadSession, storetest.OpLoadLog, storetest.OpAppendLog:
 			if own.IntN(30) == 0 {
 				return errBadSector
 			}
@@ -124,7 +134,14 @@ func (w *crashWorld) add(name string, nomad bool, subs []broker.Subscribe) {
 // start starts a node on what the disk holds.
 func (w *crashWorld) start() {
 	w.st = storetest.NewFaulty(w.t, w.disk, w.rand.Uint64())
-	w.st.Fail(w.fail)
+	fail := w.fail
+	w.st.Fail(func(c storetest.Call) error {
+		w.parts += min(c.Part, 1)
+		if fail == nil {
+			return nil
+		}
+		return fail(c)
+	})
 	cfg := w.cfg
 	cfg.Store = w.st
 	b := broker.New(cfg)

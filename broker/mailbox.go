@@ -69,7 +69,6 @@ func (s *Session) dropMailbox() {
 // that only the release is owed. It is the Store's Commit.
 type appended struct {
 	session *Session
-	box     Mailbox
 	op      *publishOp // the publisher's; nil if nobody waits
 	seq     uint64
 	log     uint64        // its place in the App's log; 0 for none
@@ -93,8 +92,8 @@ func (a *appended) safe() bool { return a == nil || a.state.Load() == appendSafe
 // Committed implements Commit.
 func (a *appended) Committed(err error) {
 	if err != nil && !a.release {
-		if a.op != nil && a.op.receipt != nil {
-			a.op.receipt.take(a.box)
+		if a.op != nil {
+			a.op.appendFailed()
 		}
 		a.session.appendFailed(a)
 	} else if was := a.state.Swap(appendSafe); a.qos2 && was == appendReturned {
@@ -110,7 +109,7 @@ func (a *appended) Committed(err error) {
 
 // appendMailbox gives k the next place in the mailbox; op is told when it is safe.
 func (s *Session) appendMailbox(sc *Scratch, k *item, op *publishOp) {
-	a := &appended{session: s, box: s.box.id, op: op, log: k.log, size: k.msg.size(), qos2: k.qos == 2}
+	a := &appended{session: s, op: op, log: k.log, size: k.msg.size(), qos2: k.qos == 2}
 	b := &s.box
 	a.seq = b.next
 	k.seq = b.next

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"slices"
-	"sync"
 	"sync/atomic"
 )
 
@@ -73,52 +72,20 @@ type publishOp struct {
 	worst atomic.Uint32 // Result
 	done  Completion
 
-	receipt *publishReceipt // is stored when all else is done, and waited for too; nil is none
+	receipt    atomic.Pointer[publishReceipt] // is stored when all else is done, and waited for too; nil is none
+	incomplete atomic.Bool                    // the Store has failed to keep the message for a mailbox
 
 	// unsettled is true while it is being offered and its receipt is not known yet: a Session
 	// must not take it from its waiting items before that.
 	unsettled atomic.Bool
 }
 
-// publishReceipt is the receipt of a QoS 2 publish that some Sessions have yet to take.
-type publishReceipt struct {
-	owner *Session
-	box   Mailbox
-	id    PacketID
-	print uint64
-
-	mu    sync.Mutex
-	given []Mailbox // guarded by mu: those that have the message
-}
-
-// give has append, which puts the message into a mailbox, be safe together with the note that it has.
-func (r *publishReceipt) give(mb Mailbox, append func()) {
-	if r.owner.epoch.Load() == 0 { // its Session has ended
-		append()
-		return
+// appendFailed tells that the Store has failed to keep the message for one of its mailboxes. finish is yet to be called.
+func (op *publishOp) appendFailed() {
+	op.incomplete.Store(true) // first: see publishReceipt.begin
+	if rc := op.receipt.Load(); rc != nil {
+		rc.forget()
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	st := r.owner.app.broker.store
-	tx := st.Begin()
-	r.given = slices.Concat(r.given, []Mailbox{mb})
-	st.AddPartialReceipt(r.box, r.id, PartialReceipt{r.print, r.given}, nil)
-	append() // last: a Store that answers at once completes the receipt
-	st.End(tx)
-}
-
-// has tells whether a mailbox has the message.
-func (r *publishReceipt) has(mb Mailbox) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Contains(r.given, mb)
-}
-
-// take takes back that a mailbox has the message, because the Store has failed to keep it.
-func (r *publishReceipt) take(mb Mailbox) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.given = slices.DeleteFunc(slices.Clone(r.given), func(o Mailbox) bool { return o == mb })
 }
 
 // finish reports the end of one thing the op waits for.
@@ -132,9 +99,9 @@ func (op *publishOp) finish(r Result) {
 	if op.left.Add(-1) > 0 {
 		return
 	}
-	if rc := op.receipt; rc != nil && rc.owner.epoch.Load() != 0 { // else it has ended
+	if rc := op.receipt.Load(); rc != nil && rc.owner.epoch.Load() != 0 { // else it has ended
 		st := rc.owner.app.broker.store
-		op.receipt = nil
+		op.receipt.Store(nil)
 		op.left.Store(1)
 		if Result(op.worst.Load()).OK() {
 			st.AddReceipt(rc.box, rc.id, op)
@@ -217,10 +184,8 @@ func (sc *Scratch) storeReceipt(p *Publish, box Mailbox, result Result) {
 		st.RemoveReceipt(box, id, sc.waits())
 	case !result.OK():
 	case sc.parked:
-		sc.op.receipt = &publishReceipt{owner: p.Session, box: box, id: id, print: sc.printOf(p), given: slices.Clone(sc.given)}
-		if len(sc.given) > 0 {
-			st.AddPartialReceipt(box, id, PartialReceipt{sc.printOf(p), sc.given}, nil)
-		}
+		rc := &publishReceipt{owner: p.Session, box: box, id: id, print: sc.printOf(p), given: slices.Clone(sc.given)}
+		rc.begin(sc.op)
 	default:
 		sc.broker.store.AddReceipt(box, p.PacketID, sc.waits())
 	}
@@ -266,7 +231,8 @@ func (sc *Scratch) note(mb Mailbox) {
 
 // skips tells whether a mailbox has the message already.
 func (sc *Scratch) skips(mb Mailbox) bool {
-	return len(sc.skip) > 0 && slices.Contains(sc.skip, mb)
+	_, has := slices.BinarySearch(sc.skip, mb)
+	return has
 }
 
 // route offers the message to whoever it is owed to.

@@ -116,7 +116,7 @@ func (s *Session) acceptWaiting(sc *Scratch, it item) bool {
 	op := it.op
 	it.op = nil
 	if s.persistent() || it.addressed { // the op is told by the Store, since the publish itself has returned
-		rc := op.receipt
+		rc := op.receipt.Load()
 		if rc == nil {
 			return s.enqueue(sc, &it, op)
 		}

@@ -1,6 +1,9 @@
 package broker
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // receipt is what a Session knows of a QoS 2 publish of its client, from the
 // PUBLISH until the release (PUBREL). Its message must not be published twice,
@@ -18,7 +21,7 @@ type receipt struct {
 // receive notes a QoS 2 publish under its Packet Identifier. result is Accepted
 // if it is new, Repeated if it was accepted before, and Pending if it is being
 // published, in which case d's Completion will be told. box is where the receipt
-// is to be stored; 0 is nowhere. given are mailboxes that have the message already: a crash came
+// is to be stored; 0 is nowhere. given are mailboxes, in order, that have the message already: a crash came
 // before it was accepted by all.
 //
 // A receipt from before a restart is for a repetition only, which has DUP set: v5 [MQTT-3.3.1-1],
@@ -39,7 +42,7 @@ func (s *Session) receive(p *Publish) (result Result, box Mailbox, given []Mailb
 	switch {
 	case partial && !r.pending && r.partial.Print == p.Message.print():
 		s.setReceipt(id, receipt{pending: true})
-		return Accepted, s.receiptBox(), r.partial.Given
+		return Accepted, s.receiptBox(), slices.Sorted(slices.Values(r.partial.Given))
 	case !known || partial && !r.pending:
 		s.setReceipt(id, receipt{pending: true})
 		return Accepted, s.receiptBox(), nil

@@ -13,16 +13,17 @@ import (
 type partials struct {
 	broker.Store
 
-	mu  sync.Mutex
-	got []broker.PartialReceipt
+	mu    sync.Mutex
+	got   []broker.PartialReceipt
+	parts int // the largest number of them that a receipt had
 }
 
 // AddPartialReceipt implements broker.Store.
-func (st *partials) AddPartialReceipt(mb broker.Mailbox, id broker.PacketID, r broker.PartialReceipt, c broker.Commit) {
+func (st *partials) AddPartialReceipt(mb broker.Mailbox, id broker.PacketID, part int, r broker.PartialReceipt, c broker.Commit) {
 	st.mu.Lock()
-	st.got = append(st.got, r)
+	st.got, st.parts = append(st.got, r), max(st.parts, part+1)
 	st.mu.Unlock()
-	st.Store.AddPartialReceipt(mb, id, r, c)
+	st.Store.AddPartialReceipt(mb, id, part, r, c)
 }
 
 // TestRoomWhileOffered has a full Session get room while the QoS 2 publish that waits for it is still being offered to

@@ -58,9 +58,10 @@ type Store interface {
 
 	// AddReceipt notes a QoS 2 publish of the mailbox's client that was accepted and is not released yet.
 	AddReceipt(mb Mailbox, id PacketID, c Commit)
-	// AddPartialReceipt notes a QoS 2 publish that has not been accepted yet by all it is owed to.
-	// AddReceipt takes its place. p.Given is not used after the call has returned.
-	AddPartialReceipt(mb Mailbox, id PacketID, p PartialReceipt, c Commit)
+	// AddPartialReceipt notes a QoS 2 publish that has not been accepted yet by all it is owed to. Who has it is told in
+	// parts: p takes the place of this part and of all behind it, part 0 that of any receipt. part is no larger than the number of
+	// parts noted before, and less than 256. AddReceipt takes the place of all. p.Given is not used after the call has returned.
+	AddPartialReceipt(mb Mailbox, id PacketID, part int, p PartialReceipt, c Commit)
 	// RemoveReceipt forgets it, partial or not.
 	RemoveReceipt(mb Mailbox, id PacketID, c Commit)
 
@@ -128,7 +129,7 @@ type Entry struct {
 // PartialReceipt tells who has a QoS 2 publish that has not been accepted by all.
 type PartialReceipt struct {
 	Print uint64    // of the message, so that it is not taken for another one under the same Packet Identifier
-	Given []Mailbox // that have it; not empty
+	Given []Mailbox // that have it; not empty. LoadSession puts all parts together; some may be named twice
 }
 
 // SessionRecord is what is stored of a persistent Session.

@@ -74,7 +74,7 @@ type StoreUsage struct {
 	Bodies    StoreAmount `json:"bodies"`    // messages stored once for many Sessions
 	Logs      StoreAmount `json:"logs"`      // messages in logs of broadcasts
 	Retained  StoreAmount `json:"retained"`
-	Other     StoreAmount `json:"other"` // the store's own
+	Other     StoreAmount `json:"other"` // the store's own, and further parts of receipts
 	LSMBytes  int64       `json:"lsm_bytes"`
 	VlogBytes int64       `json:"vlog_bytes"`
 }

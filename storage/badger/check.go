@@ -135,6 +135,8 @@ func (c *checker) mailbox(key, value []byte) error {
 		return err
 	case mailboxReceipt:
 		return addReceipt(new(broker.SessionRecord), 0, value)
+	case mailboxPart:
+		return addPart(new(broker.SessionRecord), 0, value)
 	}
 	e, err := decodeEntry(value)
 	if err != nil {

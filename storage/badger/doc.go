@@ -39,6 +39,8 @@
 //	m mailbox (8) 2 Packet Identifier (2)   receipt of a QoS 2 publish; no value, or if it is partial
 //	                                   the message's print (8) and the mailboxes that have it (uvarint each)
 //	m mailbox (8) 3 Seq (8)            entry; until the mailbox's age, or the message's end if that is earlier and QoS is 1
+//	m mailbox (8) 4 Packet Identifier (2) part (1)   another part of a receipt that is partial, from 1 on
+//	                                   without a gap: the same print, and more mailboxes
 //	d mailbox (8)                      tombstone; no value
 //	y number (8)                       body, a message; until an hour after the last entry that it was written for
 //	b App (string) place (8)           message of a log: reference; until as an entry

@@ -70,8 +70,14 @@ var calls = map[string]func(s *Store, mb broker.Mailbox, c broker.Commit){
 	"Append of a shared message": func(s *Store, mb broker.Mailbox, c broker.Commit) {
 		s.Append(mb, &broker.Entry{Seq: 11, Message: shared("m")}, c)
 	},
-	"Released":      func(s *Store, mb broker.Mailbox, c broker.Commit) { s.Released(mb, 1, c) },
-	"AddReceipt":    func(s *Store, mb broker.Mailbox, c broker.Commit) { s.AddReceipt(mb, 1, c) },
+	"Released":   func(s *Store, mb broker.Mailbox, c broker.Commit) { s.Released(mb, 1, c) },
+	"AddReceipt": func(s *Store, mb broker.Mailbox, c broker.Commit) { s.AddReceipt(mb, 1, c) },
+	"AddPartialReceipt": func(s *Store, mb broker.Mailbox, c broker.Commit) {
+		s.AddPartialReceipt(mb, 2, 0, broker.PartialReceipt{Given: []broker.Mailbox{1}}, c)
+	},
+	"another part of it": func(s *Store, mb broker.Mailbox, c broker.Commit) {
+		s.AddPartialReceipt(mb, 2, 1, broker.PartialReceipt{Given: []broker.Mailbox{2}}, c)
+	},
 	"RemoveReceipt": func(s *Store, mb broker.Mailbox, c broker.Commit) { s.RemoveReceipt(mb, 1, c) },
 	"AppendLog":     func(s *Store, _ broker.Mailbox, c broker.Commit) { s.AppendLog("a", shared("m"), c) },
 	"SetRetained":   func(s *Store, _ broker.Mailbox, c broker.Commit) { s.SetRetained("a", "t", text("m"), c) },
@@ -83,7 +89,7 @@ var calls = map[string]func(s *Store, mb broker.Mailbox, c broker.Commit){
 // adds tells whether a call is refused when there is no room.
 func adds(name string) bool {
 	switch name {
-	case "DeleteSession", "Released", "RemoveReceipt", "SetRetained of none":
+	case "DeleteSession", "Released", "another part of it", "RemoveReceipt", "SetRetained of none":
 		return false
 	}
 	return true

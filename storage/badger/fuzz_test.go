@@ -125,7 +125,7 @@ func FuzzRecord(f *testing.F) {
 // FuzzKeys takes keys and numbers apart.
 func FuzzKeys(f *testing.F) {
 	for _, k := range [][]byte{
-		entryKey(1, 2), receiptKey(1, 2), cursorKey(1), bodyKey(1), logKey("a", 1), sessionKey(broker.SessionKey{App: "a"}), {kindLog, 0xff},
+		entryKey(1, 2), receiptKey(1, 2), partKey(1, 2, 3), cursorKey(1), bodyKey(1), logKey("a", 1), sessionKey(broker.SessionKey{App: "a"}), {kindLog, 0xff},
 	} {
 		f.Add(k, []byte{1})
 	}

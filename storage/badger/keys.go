@@ -34,6 +34,7 @@ const (
 	mailboxCursor  = 1
 	mailboxReceipt = 2
 	mailboxEntry   = 3
+	mailboxPart    = 4
 )
 
 // maxName is how long App and name together may be to stand in a key. Badger's keys end at 65,000 bytes, and
@@ -92,6 +93,14 @@ func receiptKey(mb broker.Mailbox, id broker.PacketID) []byte {
 	return binary.BigEndian.AppendUint16(append(mailboxPrefix(mb), mailboxReceipt), uint16(id))
 }
 
+// partKey is the key of a part of a receipt that is partial; part 0 has that of the receipt.
+func partKey(mb broker.Mailbox, id broker.PacketID, part int) []byte {
+	if part == 0 {
+		return receiptKey(mb, id)
+	}
+	return append(binary.BigEndian.AppendUint16(append(mailboxPrefix(mb), mailboxPart), uint16(id)), byte(part))
+}
+
 const entryKeyLen = mailboxPrefixLen + 1 + 8
 
 func entryKey(mb broker.Mailbox, seq uint64) []byte {
@@ -107,7 +116,7 @@ func splitMailbox(key []byte) (mb broker.Mailbox, kind byte, rest []byte, err er
 	}
 	mb = broker.Mailbox(binary.BigEndian.Uint64(key[1:]))
 	kind, rest = key[mailboxPrefixLen], key[mailboxPrefixLen+1:]
-	want, ok := map[byte]int{mailboxCursor: 0, mailboxReceipt: 2, mailboxEntry: 8}[kind]
+	want, ok := map[byte]int{mailboxCursor: 0, mailboxReceipt: 2, mailboxEntry: 8, mailboxPart: 3}[kind]
 	if !ok || len(rest) != want {
 		return 0, 0, nil, errNoKey
 	}

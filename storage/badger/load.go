@@ -85,6 +85,8 @@ func (s *Store) describeKey(r *broker.SessionRecord, item *bdb.Item) error {
 		return nil
 	case kind == mailboxReceipt:
 		return s.value(item, func(b []byte) error { return addReceipt(r, broker.PacketID(binary.BigEndian.Uint16(rest)), b) })
+	case kind == mailboxPart:
+		return s.value(item, func(b []byte) error { return addPart(r, broker.PacketID(binary.BigEndian.Uint16(rest)), b) })
 	case kind == mailboxCursor:
 		return s.value(item, func(b []byte) (err error) { r.Cursor, err = decodeNumber(b); return err })
 	}
@@ -97,29 +99,6 @@ func (s *Store) describeKey(r *broker.SessionRecord, item *bdb.Item) error {
 		}
 		return err
 	})
-}
-
-// addReceipt takes in a receipt. One that is partial has a value.
-func addReceipt(r *broker.SessionRecord, id broker.PacketID, value []byte) error {
-	if len(value) == 0 {
-		r.Received = append(r.Received, id)
-		return nil
-	}
-	if len(value) <= 8 {
-		return errCorrupt
-	}
-	p := broker.PartialReceipt{Print: binary.BigEndian.Uint64(value)}
-	for d := (decoder{b: value[8:]}); len(d.b) > 0; {
-		p.Given = append(p.Given, broker.Mailbox(d.uvarint()))
-		if err := d.err(); d.bad {
-			return err
-		}
-	}
-	if r.Partial == nil {
-		r.Partial = make(map[broker.PacketID]broker.PartialReceipt)
-	}
-	r.Partial[id] = p
-	return nil
 }
 
 // Load implements broker.Store.

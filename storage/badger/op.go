@@ -8,25 +8,27 @@ import (
 type opKind uint8
 
 const (
-	opNone     opKind = iota // cancelled
-	opAppend                 // mb, seq, flags, msg, body, x
-	opReleased               // mb, seq
-	opRemove                 // mb, seq, body
-	opPut                    // key, value, until
-	opDelete                 // key
-	opDrop                   // key, mb: a Session's record and its mailbox
-	opLog                    // key (the App), seq, msg, body
-	opPurge                  // purge: a piece of a mailbox
-	opRead                   // read
+	opNone      opKind = iota // cancelled
+	opAppend                  // mb, seq, flags, msg, body, x
+	opReleased                // mb, seq
+	opRemove                  // mb, seq, body
+	opPut                     // key, value, until
+	opDelete                  // key
+	opReceipt                 // mb, seq: Packet Identifier, flags: part, value
+	opNoReceipt               // mb, seq: Packet Identifier
+	opDrop                    // key, mb: a Session's record and its mailbox
+	opLog                     // key (the App), seq, msg, body
+	opPurge                   // purge: a piece of a mailbox
+	opRead                    // read
 )
 
 // op is a call that waits for the committer.
 type op struct {
 	kind  opKind
-	flags byte  // of an entry
+	flags byte  // of an entry; of a receipt its part
 	cost  int32 // bytes it counts for while it waits
 	mb    broker.Mailbox
-	seq   uint64
+	seq   uint64 // of an entry; of a receipt its Packet Identifier
 	msg   *broker.Message
 	body  *bodyState // held
 	c     broker.Commit

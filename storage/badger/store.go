@@ -1,7 +1,6 @@
 package badger
 
 import (
-	"encoding/binary"
 	"log/slog"
 	"os"
 	"sync"
@@ -139,25 +138,6 @@ func (s *Store) Released(mb broker.Mailbox, seq uint64, c broker.Commit) {
 // SetCursor implements broker.Store.
 func (s *Store) SetCursor(mb broker.Mailbox, seq uint64) {
 	s.q.push(&op{kind: opPut, cost: opCost, mb: mb, x: &opExtra{key: cursorKey(mb), value: appendNumber(nil, seq)}}, false)
-}
-
-// AddPartialReceipt implements broker.Store.
-func (s *Store) AddPartialReceipt(mb broker.Mailbox, id broker.PacketID, p broker.PartialReceipt, c broker.Commit) {
-	value := binary.BigEndian.AppendUint64(nil, p.Print)
-	for _, g := range p.Given {
-		value = binary.AppendUvarint(value, uint64(g))
-	}
-	s.q.push(&op{kind: opPut, cost: costOf(len(value)), mb: mb, c: c, x: &opExtra{key: receiptKey(mb, id), value: value}}, true)
-}
-
-// AddReceipt implements broker.Store.
-func (s *Store) AddReceipt(mb broker.Mailbox, id broker.PacketID, c broker.Commit) {
-	s.q.push(&op{kind: opPut, cost: opCost, mb: mb, c: c, x: &opExtra{key: receiptKey(mb, id)}}, true)
-}
-
-// RemoveReceipt implements broker.Store.
-func (s *Store) RemoveReceipt(mb broker.Mailbox, id broker.PacketID, c broker.Commit) {
-	s.q.push(&op{kind: opDelete, cost: opCost, mb: mb, c: c, x: &opExtra{key: receiptKey(mb, id)}}, false)
 }
 
 // SetRetained implements broker.Store.

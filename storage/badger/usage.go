@@ -29,7 +29,7 @@ type Usage struct {
 	Bodies    Amount
 	Logs      Amount // messages in logs of broadcasts
 	Retained  Amount
-	Other     Amount // the Store's own
+	Other     Amount // the Store's own, and further parts of receipts
 
 	LSMBytes, VlogBytes int64 // on disk
 
@@ -70,6 +70,8 @@ func (u *Usage) countMailbox(item *bdb.Item) {
 		u.Entries.add(item)
 	case mailboxReceipt:
 		u.Receipts.add(item)
+	case mailboxPart:
+		u.Other.add(item)
 	default:
 		u.Cursors.add(item)
 	}

@@ -113,6 +113,10 @@ func (w *writer) op(i int, o *op) error {
 		return w.put(i, o.x.key, o.x.value, o.x.until)
 	case opDelete:
 		return w.delete(i, o.x.key)
+	case opReceipt:
+		return w.receipt(i, o)
+	case opNoReceipt:
+		return w.noReceipt(i, o)
 	case opDrop:
 		if o.mb != 0 {
 			if err := w.put(i, tombstoneKey(o.mb), nil, 0); err != nil {

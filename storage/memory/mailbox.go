@@ -2,7 +2,6 @@ package memory
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"sync"
 
@@ -20,7 +19,7 @@ type mailboxShard struct {
 type mailbox struct {
 	entries  []broker.Entry
 	received []broker.PacketID
-	partial  map[broker.PacketID]broker.PartialReceipt
+	partial  map[broker.PacketID][]broker.PartialReceipt // in parts
 }
 
 func (st *Store) mailbox(mb broker.Mailbox) *mailboxShard { return &st.mailboxes[mb%shards] }
@@ -62,11 +61,32 @@ func (st *Store) describe(r *broker.SessionRecord) {
 		for _, e := range m.entries {
 			r.Bytes += e.Message.Size()
 		}
-		r.Received, r.Partial = slices.Clone(m.received), maps.Clone(m.partial)
+		r.Received, r.Partial = slices.Clone(m.received), m.partials()
 		if m.empty() {
 			delete(sh.mailboxes, r.Mailbox)
 		}
 	}
+}
+
+// partials puts the parts of receipts together. A part of which there is none was refused.
+func (m *mailbox) partials() map[broker.PacketID]broker.PartialReceipt {
+	if len(m.partial) == 0 {
+		return nil
+	}
+	whole := make(map[broker.PacketID]broker.PartialReceipt, len(m.partial))
+	for id, parts := range m.partial {
+		var p broker.PartialReceipt
+		for _, part := range parts {
+			if len(p.Given) == 0 {
+				p.Print = part.Print
+			}
+			if part.Print == p.Print {
+				p.Given = append(p.Given, part.Given...)
+			}
+		}
+		whole[id] = p
+	}
+	return whole
 }
 
 // keptExpired is how many entries a mailbox may have before those are looked for that have expired. The broker drops and counts a few
@@ -183,13 +203,21 @@ func (st *Store) SetCursor(mb broker.Mailbox, seq uint64) {
 }
 
 // AddPartialReceipt implements broker.Store.
-func (st *Store) AddPartialReceipt(mb broker.Mailbox, id broker.PacketID, p broker.PartialReceipt, c broker.Commit) {
+func (st *Store) AddPartialReceipt(mb broker.Mailbox, id broker.PacketID, part int, p broker.PartialReceipt, c broker.Commit) {
+	p.Given = slices.Clone(p.Given)
 	st.with(mb, func(m *mailbox) {
-		m.received = slices.DeleteFunc(m.received, func(o broker.PacketID) bool { return o == id })
-		if m.partial == nil {
-			m.partial = make(map[broker.PacketID]broker.PartialReceipt)
+		if part == 0 {
+			m.received = slices.DeleteFunc(m.received, func(o broker.PacketID) bool { return o == id })
 		}
-		m.partial[id] = broker.PartialReceipt{Print: p.Print, Given: slices.Clone(p.Given)}
+		if slices.Contains(m.received, id) {
+			return // part 0 was refused
+		}
+		if m.partial == nil {
+			m.partial = make(map[broker.PacketID][]broker.PartialReceipt)
+		}
+		parts := m.partial[id]
+		parts = append(parts[:min(part, len(parts))], make([]broker.PartialReceipt, max(part-len(parts), 0))...)
+		m.partial[id] = append(parts, p)
 	})
 	committed(c)
 }

@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -104,6 +105,7 @@ func willDifference(got, want *broker.Will) string {
 // found is what LoadSession tells of a mailbox.
 type found struct {
 	received     []broker.PacketID // in order
+	partial      map[broker.PacketID]broker.PartialReceipt
 	cursor       uint64
 	count, bytes int
 	last         uint64 // Seq of the last entry; 0 if there is none
@@ -118,7 +120,23 @@ func foundDifference(got *broker.SessionRecord, want found) string {
 		return fmt.Sprintf("mailbox: got received %v, cursor %d, %d entries of %d bytes, want %v, %d, %d of %d",
 			received, got.Cursor, got.Count, got.Bytes, want.received, want.cursor, want.count, want.bytes)
 	}
-	return ""
+	return partialDifference(got.Partial, want.partial)
+}
+
+// partialDifference compares receipts that are partial. The order of mailboxes, and how often each is named, tells nothing.
+func partialDifference(got, want map[broker.PacketID]broker.PartialReceipt) string {
+	same := maps.EqualFunc(got, want, func(a, b broker.PartialReceipt) bool {
+		return a.Print == b.Print && slices.Equal(givenOf(a), givenOf(b))
+	})
+	if same {
+		return ""
+	}
+	return fmt.Sprintf("partial receipts: got %v, want %v", got, want)
+}
+
+// givenOf returns the mailboxes of a receipt in order.
+func givenOf(p broker.PartialReceipt) []broker.Mailbox {
+	return slices.Compact(slices.Sorted(slices.Values(p.Given)))
 }
 
 // checkPage compares a page with all that could have been on it. A Store may be a quarter off maxBytes.

@@ -145,10 +145,10 @@ func (st *Faulty) SetCursor(mb broker.Mailbox, seq uint64) {
 }
 
 // AddPartialReceipt implements broker.Store.
-func (st *Faulty) AddPartialReceipt(mb broker.Mailbox, id broker.PacketID, p broker.PartialReceipt, c broker.Commit) {
+func (st *Faulty) AddPartialReceipt(mb broker.Mailbox, id broker.PacketID, part int, p broker.PartialReceipt, c broker.Commit) {
 	p.Given = slices.Clone(p.Given)
-	st.write(Call{Op: OpAddPartialReceipt, Mailbox: mb, PacketID: id}, c,
-		func(c broker.Commit) { st.inner.AddPartialReceipt(mb, id, p, c) }, mailboxQueue(mb))
+	st.write(Call{Op: OpAddPartialReceipt, Mailbox: mb, PacketID: id, Part: part}, c,
+		func(c broker.Commit) { st.inner.AddPartialReceipt(mb, id, part, p, c) }, mailboxQueue(mb))
 }
 
 // AddReceipt implements broker.Store.

@@ -51,6 +51,7 @@ type Call struct {
 	Seq      uint64          // of the entry; of SetCursor the place in the log
 	Entry    *broker.Entry   // of an Append. It must not be changed.
 	PacketID broker.PacketID // of a receipt
+	Part     int             // of a receipt that is partial
 	App      string          // of a log or of retained messages
 	Name     string          // of the retained message
 	Message  *broker.Message // of AppendLog and SetRetained

@@ -34,7 +34,10 @@ var everyCall = map[storetest.Op]func(st broker.Store, mb broker.Mailbox, r resu
 	storetest.OpLoad: func(st broker.Store, mb broker.Mailbox, r result) {
 		st.Load(mb, 0, 1, 1, func(_ []broker.Entry, _ bool, err error) { r <- err })
 	},
-	storetest.OpAddReceipt:    func(st broker.Store, mb broker.Mailbox, r result) { st.AddReceipt(mb, 2, r) },
+	storetest.OpAddReceipt: func(st broker.Store, mb broker.Mailbox, r result) { st.AddReceipt(mb, 2, r) },
+	storetest.OpAddPartialReceipt: func(st broker.Store, mb broker.Mailbox, r result) {
+		st.AddPartialReceipt(mb, 1, 0, broker.PartialReceipt{Given: []broker.Mailbox{1}}, r)
+	},
 	storetest.OpRemoveReceipt: func(st broker.Store, mb broker.Mailbox, r result) { st.RemoveReceipt(mb, 1, r) },
 	storetest.OpAppendLog: func(st broker.Store, _ broker.Mailbox, r result) {
 		st.AppendLog("a", &broker.Message{TopicName: "t", Body: new(broker.Body)}, r)

@@ -34,6 +34,7 @@ type sessionModel struct {
 	entries  []broker.Entry
 	next     uint64
 	received map[broker.PacketID]bool
+	partial  map[broker.PacketID][]broker.PartialReceipt // in parts
 	cursor   uint64
 }
 
@@ -70,7 +71,7 @@ func (w *world) begin(s *sessionModel) {
 	}
 	w.given[mb] = true
 	s.mb, s.entries, s.next, s.cursor = mb, nil, 1, 0
-	s.received = make(map[broker.PacketID]bool)
+	s.received, s.partial = make(map[broker.PacketID]bool), make(map[broker.PacketID][]broker.PartialReceipt)
 }
 
 // message returns a random message, which is owed to one.
@@ -128,6 +129,16 @@ func (s *sessionModel) found() found {
 		f.received = append(f.received, id)
 	}
 	slices.Sort(f.received)
+	for id, parts := range s.partial {
+		whole := broker.PartialReceipt{Print: parts[0].Print}
+		for _, p := range parts {
+			whole.Given = append(whole.Given, p.Given...)
+		}
+		if f.partial == nil {
+			f.partial = make(map[broker.PacketID]broker.PartialReceipt)
+		}
+		f.partial[id] = whole
+	}
 	for _, e := range s.entries {
 		f.bytes += e.Message.Size()
 		f.last = e.Seq

@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/holdfast-mqtt/holdfast/broker"
@@ -10,6 +9,7 @@ import (
 var receiptTests = []test{
 	{"receipts", testReceipts},
 	{"partial receipts", testPartialReceipts},
+	{"parts of receipts", testReceiptParts},
 	{"cursor", testCursor},
 }
 
@@ -30,25 +30,78 @@ func inMailbox(t *testing.T, st broker.Store, what string, mb broker.Mailbox, wa
 func testPartialReceipts(t *testing.T, st broker.Store) {
 	mb := st.NewMailbox()
 	c := newCommits()
-	st.SaveSession(sessionKey, &broker.SessionRecord{Expiry: 1, Mailbox: mb}, nil)
 	given := []broker.Mailbox{0, 1 << 40, 7}
-	st.AddPartialReceipt(mb, 1, broker.PartialReceipt{Print: 1, Given: []broker.Mailbox{7}}, c.next())
-	st.AddPartialReceipt(mb, 2, broker.PartialReceipt{Print: 2, Given: []broker.Mailbox{9}}, c.next())
+	st.AddPartialReceipt(mb, 1, 0, partial(1, 7), c.next())
+	st.AddPartialReceipt(mb, 2, 0, partial(2, 9), c.next())
 	st.AddReceipt(mb, 3, c.next())
-	st.AddPartialReceipt(mb, 1, broker.PartialReceipt{Print: 1<<64 - 1, Given: given}, c.next()) // replaces the first
+	st.AddPartialReceipt(mb, 1, 0, broker.PartialReceipt{Print: 1<<64 - 1, Given: given}, c.next()) // replaces the first
 	given[0] = 99
-	got := loadSession(t, st, sessionKey)
-	if !slices.Equal(got.Received, []broker.PacketID{3}) || len(got.Partial) != 2 || got.Partial[1].Print != 1<<64-1 ||
-		!slices.Equal(got.Partial[1].Given, []broker.Mailbox{0, 1 << 40, 7}) {
-		t.Errorf("partial: got %v and %v, want 3, and 1 and 2", got.Received, got.Partial)
-	}
+	inMailbox(t, st, "partial", mb, found{
+		received: []broker.PacketID{3},
+		partial:  map[broker.PacketID]broker.PartialReceipt{1: partial(1<<64-1, 0, 1<<40, 7), 2: partial(2, 9)},
+	})
 	st.AddReceipt(mb, 1, c.next())
 	st.RemoveReceipt(mb, 2, c.next())
+	st.AddPartialReceipt(mb, 3, 0, partial(3, 1), c.next())
 	c.wait(t)
-	got = loadSession(t, st, sessionKey)
-	if slices.Sort(got.Received); !slices.Equal(got.Received, []broker.PacketID{1, 3}) || len(got.Partial) != 0 {
-		t.Errorf("complete: got %v and %v, want 1 and 3, and none", got.Received, got.Partial)
+	inMailbox(t, st, "complete", mb, found{
+		received: []broker.PacketID{1}, partial: map[broker.PacketID]broker.PartialReceipt{3: partial(3, 1)},
+	})
+}
+
+// partial returns a receipt, or a part of one.
+func partial(print uint64, given ...broker.Mailbox) broker.PartialReceipt {
+	return broker.PartialReceipt{Print: print, Given: given}
+}
+
+// testReceiptParts has receipts grow by parts, and parts take the place of others.
+func testReceiptParts(t *testing.T, st broker.Store) {
+	mb, other := st.NewMailbox(), st.NewMailbox()
+	c := newCommits()
+	is := func(what string, mb broker.Mailbox, want ...broker.Mailbox) {
+		t.Helper()
+		f := found{}
+		if len(want) > 0 {
+			f.partial = map[broker.PacketID]broker.PartialReceipt{256: partial(5, want...)}
+		}
+		inMailbox(t, st, what, mb, f)
 	}
+	add := func(part int, given ...broker.Mailbox) {
+		st.AddPartialReceipt(mb, 256, part, partial(5, given...), c.next())
+	}
+	for part := range 10 {
+		add(part, broker.Mailbox(part))
+		st.AddPartialReceipt(other, 256, part, partial(5, 100+broker.Mailbox(part)), nil)
+	}
+	appendTo(st, mb, 1<<60, message("t", "p"), c.next())
+	st.Remove(mb, 1<<60, nil)
+	is("ten parts", mb, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+	add(7, 70, 71)
+	is("two instead of three", mb, 0, 1, 2, 3, 4, 5, 6, 70, 71)
+	c.wait(t)
+	add(8, 80)
+	add(2, 20)
+	add(3, 30)
+	is("two instead of eight", mb, 0, 1, 20, 30)
+	add(0, 9)
+	is("the first one", mb, 9)
+	add(1, 10)
+	add(2, 11)
+	st.RemoveReceipt(mb, 256, c.next())
+	is("removed", mb)
+	add(0, 1)
+	is("begun anew", mb, 1)
+	add(1, 2)
+	add(2, 3)
+	st.AddReceipt(mb, 256, c.next())
+	inMailbox(t, st, "complete", mb, found{received: []broker.PacketID{256}})
+	c.wait(t)
+	st.RemoveReceipt(mb, 256, c.next())
+	is("released", mb)
+	add(0, 1)
+	is("begun again", mb, 1)
+	is("the other mailbox", other, 100, 101, 102, 103, 104, 105, 106, 107, 108, 109)
+	c.wait(t)
 }
 
 func testReceipts(t *testing.T, st broker.Store) {

@@ -16,6 +16,7 @@ var writes = []struct {
 	{30, (*world).remove},
 	{5, (*world).released},
 	{5, (*world).addReceipt},
+	{12, (*world).addPart},
 	{4, (*world).removeReceipt},
 	{4, (*world).setCursor},
 	{5, (*world).save},
@@ -108,12 +109,36 @@ func (w *world) packetID() broker.PacketID { return broker.PacketID(1 + 253*w.r.
 func (w *world) addReceipt() {
 	s, id := w.session(), w.packetID()
 	s.received[id] = true
+	delete(s.partial, id)
 	w.st.AddReceipt(s.mb, id, w.commit())
+}
+
+// addPart adds a part to a receipt that is partial, or has it take the place of those from one on, or begins one.
+func (w *world) addPart() {
+	s, id := w.session(), w.packetID()
+	parts := s.partial[id]
+	n := len(parts)
+	if n > 0 && w.r.IntN(3) == 0 {
+		n = w.r.IntN(n)
+	}
+	p := broker.PartialReceipt{Print: w.r.Uint64()}
+	if n > 0 {
+		p.Print = parts[0].Print
+	}
+	for range 1 + w.r.IntN(5) {
+		p.Given = append(p.Given, broker.Mailbox(w.r.Uint64()>>w.r.IntN(64)))
+	}
+	delete(s.received, id)
+	s.partial[id] = append(parts[:n:n], p)
+	given := slices.Clone(p.Given)
+	w.st.AddPartialReceipt(s.mb, id, n, broker.PartialReceipt{Print: p.Print, Given: given}, w.commit())
+	clear(given)
 }
 
 func (w *world) removeReceipt() {
 	s, id := w.session(), w.packetID()
 	delete(s.received, id)
+	delete(s.partial, id)
 	w.st.RemoveReceipt(s.mb, id, w.commit())
 }
 
