@@ -78,7 +78,7 @@ func (s *Store) describe(txn *bdb.Txn, r *broker.SessionRecord) error {
 
 // describeKey takes in one key of the mailbox.
 func (s *Store) describeKey(r *broker.SessionRecord, item *bdb.Item) error {
-	_, kind, rest, err := splitMailbox(item.Key())
+	mb, kind, rest, err := splitMailbox(item.Key())
 	switch {
 	case err != nil:
 		s.corrupt(item.Key(), err)
@@ -86,6 +86,7 @@ func (s *Store) describeKey(r *broker.SessionRecord, item *bdb.Item) error {
 	case kind == mailboxReceipt:
 		return s.value(item, func(b []byte) error { return addReceipt(r, broker.PacketID(binary.BigEndian.Uint16(rest)), b) })
 	case kind == mailboxPart:
+		s.parted.Store(mb, nil)
 		return s.value(item, func(b []byte) error { return addPart(r, broker.PacketID(binary.BigEndian.Uint16(rest)), b) })
 	case kind == mailboxCursor:
 		return s.value(item, func(b []byte) (err error) { r.Cursor, err = decodeNumber(b); return err })

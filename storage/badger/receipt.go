@@ -42,6 +42,9 @@ func (w *writer) receipt(i int, o *op) error {
 	if o.x != nil {
 		value = o.x.value
 	}
+	if part > 0 {
+		w.s.parted.Store(o.mb, nil)
+	}
 	if err := w.put(i, partKey(o.mb, id, part), value, 0); err != nil {
 		return err
 	}
@@ -57,8 +60,13 @@ func (w *writer) noReceipt(i int, o *op) error {
 	return w.delete(i, receiptKey(o.mb, id))
 }
 
-// dropParts deletes the parts of a receipt from one on, the last one first: so there is never one behind a gap.
+// dropParts deletes the parts of a receipt from one on, the last one first: so there is never one behind a gap. Hardly any mailbox has had
+// parts since the Store was opened, or when its Session was loaded, which comes before all that is written to receipts; others
+// are not looked into.
 func (w *writer) dropParts(i int, mb broker.Mailbox, id broker.PacketID, from int) error {
+	if _, may := w.s.parted.Load(mb); !may {
+		return nil
+	}
 	end := from
 	for ; end < maxParts; end++ {
 		if _, err := w.txn.Get(partKey(mb, id, end)); errors.Is(err, bdb.ErrKeyNotFound) {

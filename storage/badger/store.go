@@ -32,6 +32,7 @@ type Store struct {
 	counters counters
 	space    space
 	faults   faultLog
+	parted   sync.Map              // the mailboxes that may have parts of receipts: see dropParts
 	broken   atomic.Pointer[error] // why nothing is written any more
 
 	// Owned by the committer.

@@ -119,6 +119,7 @@ func (w *writer) op(i int, o *op) error {
 		return w.noReceipt(i, o)
 	case opDrop:
 		if o.mb != 0 {
+			w.s.parted.Delete(o.mb)
 			if err := w.put(i, tombstoneKey(o.mb), nil, 0); err != nil {
 				return err
 			}
