@@ -171,6 +171,10 @@ func (c *retaining) Committed(err error) {
 	}
 }
 
+// maxRetainFailures bounds what is remembered of failures: while the disk stalls and the Store refuses, calls are under way all the time. Who
+// causes more of them at once may find a message in force that had failed.
+const maxRetainFailures = 1024
+
 // failed puts back into force what there was before. That may have failed too, while c was on its way.
 func (c *retaining) failed() {
 	a := c.app
@@ -181,6 +185,9 @@ func (c *retaining) failed() {
 		return
 	}
 	if r, _ := a.retained.Get(c.name); r != c.now {
+		if len(a.retainFailures) >= maxRetainFailures {
+			clear(a.retainFailures)
+		}
 		if a.retainFailures == nil {
 			a.retainFailures = make(map[*retained]*retained)
 		}

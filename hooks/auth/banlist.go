@@ -31,7 +31,7 @@ type BanList struct{ file *reload.File[bans] }
 
 var _ broker.ConnectInterceptor = (*BanList)(nil)
 
-// OpenBanList reads a file of bans. The error names the line.
+// OpenBanList reads a file of bans. The error names the line or the entry.
 func OpenBanList(path string) (*BanList, error) {
 	f, err := reload.Open(path, maxBanList, parseBans)
 	if err != nil {
